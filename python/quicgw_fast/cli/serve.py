@@ -133,16 +133,17 @@ async def _serve(
         manager.wait_for_turn()
     with Signals() as signals, SupervisorLine(seat, signals.end) as line:
         heritage = await _heritage(config, seat, command, estate, signals.end, manager)
-        end, ports = line.ask_for_end, line.admin_ports
-        gateway = Gateway(config, origin=origin, end=end, seat=seat, admin_ports=ports, heritage=heritage)
-        hang_up, user_2 = partial(gateway.reloader.ask, "SIGHUP"), gateway.ask_for_upgrade
-        with others.following(hang_up=hang_up, user_1=gateway.log_numbers, user_2=user_2):
-            async with manager.watching(), gateway, giving_back():
-                spare_collections()
-                manager.ready(gateway.addresses.ready_line())
-                await announce(gateway.addresses.ready_line())
-                await signals.wait()
-                manager.stopping()
+        with contextlib.nullcontext() if heritage is None else contextlib.closing(heritage.ports):
+            end, ports = line.ask_for_end, line.admin_ports
+            gateway = Gateway(config, origin=origin, end=end, seat=seat, admin_ports=ports, heritage=heritage)
+            hang_up, user_2 = partial(gateway.reloader.ask, "SIGHUP"), gateway.ask_for_upgrade
+            with others.following(hang_up=hang_up, user_1=gateway.log_numbers, user_2=user_2):
+                async with manager.watching(), gateway, giving_back():
+                    spare_collections()
+                    manager.ready(gateway.addresses.ready_line())
+                    await announce(gateway.addresses.ready_line())
+                    await signals.wait()
+                    manager.stopping()
 
 
 async def _heritage(
