@@ -134,7 +134,8 @@ bench-e2e: setup ## Measure all marks over all combinations of parts, and write 
 
 bench-cluster: setup ## Measure what several gateways cost, and write the table into docs/clusters.md
 	$(BIN)/python -m benches.marks cluster-push-plain cluster-push-fast cluster-move-plain cluster-move-fast \
-		cluster-failover cluster-workers cluster-directory --write
+		cluster-failover cluster-retain-plain-busy cluster-retain-plain-calm cluster-retain-fast-busy \
+		cluster-retain-fast-calm cluster-workers cluster-directory --write
 
 bench-marks: setup ## Measure some marks, each beside what it is compared to: ROWS="login echo-50"
 	$(BIN)/python -m benches.marks $(ROWS)

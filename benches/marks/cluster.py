@@ -121,6 +121,15 @@ async def _served(node: Gateway, openid: str) -> float:
             await client.bury()
 
 
+async def retained(combination: Combination, retain: str, rate: int) -> Figures:
+    """Requests of 50 clients, ``rate`` a second in all or as many as can be; µs of the gateway for each."""
+    load = ("--sessions", "50", *(("--rate", str(rate)) if rate else ("--in-flight", "2")))
+    async with cluster(combination, 1, retain=retain) as nodes:
+        run = await bench(combination.name, nodes[0].addresses["quic"], nodes[0].pid, load, 4.0)
+    latency = {f"{name} ms": run["latency_ms"][name] for name in ("p50", "p99")}
+    return {"us": run["cpu"]["gateway_us"], "requests/s": run["rate"], **latency}
+
+
 async def workers(combination: Combination, count: int) -> Figures:
     """Requests a second through so many processes on one port, for as many clients as they can serve."""
     with tempfile.TemporaryDirectory() as folder:
@@ -201,6 +210,16 @@ ROWS = (
         f"until all {_LOST} sessions of a node that was killed are served, lease of {LEASE:g} s, s",
         {name: partial(failover, maker) for name, maker in _MAKERS.items()},
         "≤ lease + 2 s",
+    ),
+    *(
+        Row(
+            f"cluster-retain-{name}-{how}",
+            f"a request, {name} ends, {told}, µs of the gateway",
+            {kept: partial(retained, maker, kept, rate) for kept in ("memory", "replicated")},
+            "≤ + 60 µs, ≤ + 2 ms",
+        )
+        for name, maker in _MAKERS.items()
+        for how, told, rate in (("busy", "100 under way", 0), ("calm", "1 000 a second", 1000))
     ),
     Row(
         "cluster-workers",

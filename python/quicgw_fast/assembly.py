@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.memory_watch import MeasuredMemory
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import Gates
-    from quicgw_fast.placement import Placement
+    from quicgw_fast.placement import Placement, ReplicaKeeper
     from quicgw_fast.ports import Call
     from quicgw_fast.store import OfflineStore
     from quicgw_fast.trace_context import RequestTracer
@@ -42,12 +42,20 @@ class Clustered(Protocol):
     """What a gateway has of its cluster."""
 
     @property
+    def name(self) -> str:
+        """By which the others know this one."""
+
+    @property
     def placement(self) -> Placement:
         """Where openids live."""
 
     @property
     def elsewhere(self) -> Elsewhere:
         """The other gateways."""
+
+    @property
+    def replicas(self) -> ReplicaKeeper | None:
+        """Who keeps what other gateways go on from when this one dies."""
 
     @property
     def may_act(self) -> Callable[[str], bool] | None:
@@ -85,6 +93,7 @@ def assemble_gateway(
     memory: MeasuredMemory | None = None,
     tracer: RequestTracer | None = None,
     elsewhere: Elsewhere | None = None,
+    replicas: ReplicaKeeper | None = None,
     member: Clustered | None = None,
 ) -> Assembled:
     """Build everything between the listener and the services; nothing runs yet.
@@ -104,11 +113,8 @@ def assemble_gateway(
         max_concurrency=most_calls,
         window=config.session.window_messages,
     )
-    metrics.gauge(
-        "upstream_max_concurrency",
-        "Calls of one service that may be under way, 0: any",
-        lambda: gates.book.bounds.max_concurrency,
-    )
+    help = "Calls of one service that may be under way, 0: any"
+    metrics.gauge("upstream_max_concurrency", help, lambda: gates.book.bounds.max_concurrency)
     upstream = assemble_upstream(
         mode,
         config.upstream,
@@ -129,14 +135,14 @@ def assemble_gateway(
         metrics,
         gates,
         farewell,
-        _asked(config, authenticator, store, placement, tracer, events, elsewhere, member),
+        _asked(config, authenticator, store, placement, tracer, events, elsewhere, replicas, member),
         call=call,
         logins_at_once=mode.logins_at_once(config.processor.logins, most_calls),
         chores=[MemoryWatch(memory or ProcessMemory(), gates.book).look, gates.book.tend, *_tends(member), *chores],
     )
     of_all = path.registry, path.budget, path.request_memory
     register_session_buffers(metrics, *of_all, config.session, gates.book.limits)
-    views = SessionViews(clock, path.registry, config.server.transport)
+    views = SessionViews(clock, path.registry, config.server.transport, "" if member is None else member.name)
     return Assembled(path, upstream, gates, views, EventOutlets(events, metrics, config.webhook))
 
 
@@ -152,11 +158,12 @@ def _asked(
     tracer: RequestTracer | None,
     events: EventLog,
     elsewhere: Elsewhere | None,
+    replicas: ReplicaKeeper | None,
     member: Clustered | None,
 ) -> Asked:
     """Those that are given, and the others as the configuration says."""
     if member is not None:
-        placement, elsewhere = member.placement, member.elsewhere
+        placement, elsewhere, replicas = member.placement, member.elsewhere, member.replicas
     return Asked(
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),
@@ -165,4 +172,5 @@ def _asked(
         events,
         elsewhere or Nobody(),
         None if member is None else member.may_act,
+        replicas,
     )

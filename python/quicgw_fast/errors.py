@@ -145,6 +145,21 @@ class NodesUnreached(GatewayError):
         super().__init__(f"there is none here, and no answer from {', '.join(nodes)}")
 
 
+class NoSuchNode(GatewayError):
+    """No node of the cluster is called so."""
+
+    def __init__(self, named: str) -> None:
+        super().__init__(f"no node of the cluster is called {named[:64]!r}")
+
+
+class SeveralNodes(GatewayError):
+    """Several nodes of the cluster are called so."""
+
+    def __init__(self, named: str, nodes: Sequence[str]) -> None:
+        """``nodes`` are their full names."""
+        super().__init__(f"several nodes are called {named[:64]!r}: {', '.join(nodes)}")
+
+
 class BusyError(RequestError):
     """A rule of overload refused to have a service called. Another try may find room, if the code says so."""
 

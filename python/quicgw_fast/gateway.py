@@ -23,24 +23,10 @@ from quicgw_fast.control import (
     ControlServer,
     Doors,
     Refusals,
+    Scope,
     advertised_address,
-    cluster_pages,
-    config_pages,
-    drain_pages,
-    group_pages,
-    health_pages,
-    metrics_pages,
-    openapi_pages,
-    overload_pages,
-    performance_pages,
-    profile_pages,
+    pages,
     read_access,
-    reload_pages,
-    session_pages,
-    stats_pages,
-    upgrade_pages,
-    upstream_pages,
-    web_pages,
 )
 from quicgw_fast.joining import join
 from quicgw_fast.observe import (
@@ -154,7 +140,10 @@ class Gateway:
         chores = [self._door.flush, self._validity.tend, self._refusals.flush, Descriptors(metrics).look]
         self._tracing = make_tracing(config.tracing, self._clock, metrics)
         tracer = self._tracing and self._tracing.requests
-        self._member = join(config, self._clock, metrics, seat, lambda: self._path, self._register)
+        drain = None if end is None else self._begin_stop
+        self._member = join(
+            config, self._clock, metrics, seat, lambda: self._path, lambda: self._views, self._register, drain
+        )
         self._succession = None if heritage is None else self._succeed(heritage)
         self._others = others = self._member or self._succession
         assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=others)
@@ -345,23 +334,25 @@ class Gateway:
 
     def _pages(self) -> list[Route]:
         limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
-        pages = [
-            *health_pages(self._ready),
-            *stats_pages(self.stats),
-            *performance_pages(self._watcher.performance, self._watcher.latency),
-            *metrics_pages(self._exposition.render),
-            *reload_pages(self._reload, self._admin_ports),
-            *overload_pages(limits),
-            *config_pages(limits.settings),
-            *session_pages(self._kick, self._views),
-            *group_pages(self._views),
-            *cluster_pages(self._member),
-            *upstream_pages(self._upstream),
-            *upgrade_pages(self._succession, self._config),
-            *drain_pages(self._end, self._longest_stop, self._admin_ports),
-            *profile_pages(),
+        of_all = None if self._member is None else self._member.operators
+        scope = Scope(of_all)
+        shown = [
+            *pages.health_pages(self._ready),
+            *pages.stats_pages(self.stats),
+            *pages.performance_pages(self._watcher.performance, self._watcher.latency),
+            *pages.metrics_pages(self._exposition.render),
+            *pages.reload_pages(self._reload, self._admin_ports),
+            *pages.overload_pages(limits),
+            *pages.config_pages(limits.settings),
+            *pages.session_pages(self._kick, self._views, scope),
+            *pages.group_pages(self._views, scope),
+            *pages.cluster_pages(self._member),
+            *pages.upstream_pages(self._upstream),
+            *pages.upgrade_pages(self._succession, self._config),
+            *pages.drain_pages(self._end, self._longest_stop, self._admin_ports, of_all),
+            *pages.profile_pages(),
         ]
-        return [*pages, *openapi_pages(pages), *web_pages()]
+        return [*shown, *pages.openapi_pages(shown), *pages.web_pages()]
 
     def _told_services(self) -> str:
         address = advertised_address(self._config.server.grpc_advertise, *self._doors.control)
@@ -397,6 +388,11 @@ class Gateway:
         if self._others is not None:
             return await self._others.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
         return self._path.kicks.kick(openid=openid, session_id=session_id, reason=reason)
+
+    def _begin_stop(self) -> float:
+        assert self._end is not None
+        self._end()
+        return self._longest_stop()
 
     def _longest_stop(self) -> float:
         return self._config.drain.delay + self._config.processor.drain_timeout

@@ -295,9 +295,10 @@ impl Outbox {
         self.0.lock(py).close(saved);
     }
 
-    /// Return all that there is, for restore() in another process; changes nothing. OutboxClosed after close().
-    fn export<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let state = self.0.lock(py).export().map_err(raise)?;
+    /// Return all that there is, of messages those above a number, for restore(). OutboxClosed after close().
+    #[pyo3(signature = (after = 0))]
+    fn export<'py>(&self, py: Python<'py>, after: u64) -> PyResult<Bound<'py, PyAny>> {
+        let state = self.0.lock(py).export(after).map_err(raise)?;
         exported(py, &state)
     }
 

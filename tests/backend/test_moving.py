@@ -129,6 +129,14 @@ def test_what_is_exported_is_plain_and_the_same_from_both_makers(engine: ModuleT
     assert state == busy(PYTHON).export()
 
 
+@pytest.mark.parametrize("after", [0, 101, 103, 105, TOP])
+def test_who_has_the_first_messages_is_given_the_others(engine: ModuleType, after: int) -> None:
+    outbox = busy(engine)
+    whole, rest = outbox.export(), outbox.export(after)
+    had = min(max(after - 101, 0), 4)
+    assert rest == whole._replace(kinds=whole.kinds[had:], frames=outbox.replay(after, TOP)[0])
+
+
 def test_nothing_can_be_taken_from_one_that_is_closed_nor_put_into_it(engine: ModuleType) -> None:
     outbox = engine.Outbox()
     outbox.close()

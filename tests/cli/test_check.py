@@ -95,6 +95,15 @@ def test_a_bound_that_cannot_be_read(bound: str) -> None:
     assert in_process("check", "--warning", bound).returncode == 3
 
 
+@pytest.mark.parametrize(
+    "words", [("-w", "queue=90", "-c", "queue=50"), ("-w", "certificate=7", "-c", "certificate=21")]
+)
+def test_bounds_that_are_swapped(words: tuple[str, ...]) -> None:
+    done = in_process("check", *words)
+    assert done.returncode == 3
+    assert "would never be said" in done.stdout
+
+
 def test_refusals_are_counted_by_the_second(dev: Gateway) -> None:
     began = time.monotonic()
     in_process("check", "--admin", dev.admin, "--over", "300ms")

@@ -26,6 +26,7 @@ from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.cluster.placement import DirectoryPlacement
+from quicgw_fast.cluster.sweeping import Sweeping
 from quicgw_fast.cluster.taking import Taking
 from quicgw_fast.cluster.telling import Telling
 from quicgw_fast.observe import Metrics
@@ -186,7 +187,7 @@ class Node:
         self.departed: dict[str, tuple[int, tuple[bytes, ...], float]] = {}
         self.newest_start: dict[str, object] = {}
         clock, metrics = VirtualClock(world.loop), Metrics()
-        self.clock = clock
+        self.clock, self.metrics = clock, metrics
         self.lease, self.promises, self.claims = OwnLease(LEASE), Promises(LEASE), OwnClaims(1)
         self.line: Any = Line(world, self)
         entries = DirectoryEntries(self.line, Keys("t"), self.full, 1, LEASE)
@@ -231,6 +232,10 @@ class Node:
         self.placement = DirectoryPlacement(
             self.full, self.claims, self.lease, entries, claiming, self.telling, self.given, clock, metrics
         )
+        self.sweeping = Sweeping(
+            self.full, self.membership, self.lease, self.promises, entries, clock, metrics, dead_for=0.0, rest=3.0
+        )
+        self.swept_at = 0.0
         self.line.changed = self.directory_changed
 
     def directory_changed(self) -> None:
@@ -350,6 +355,15 @@ class Node:
         self.world.given |= {parcel.decode().split()[0] for parcel in self.given}
         if not self.paused and not self.dead:
             self.placement.tend(now)
+            if now >= self.swept_at + 1.0:
+                self.swept_at = now
+                self.world.begin(self.sweep())
+
+    async def sweep(self) -> None:
+        try:
+            await self.sweeping.step()
+        except DirectoryUnavailable as error:
+            self.world.say(f"{self.full} does not sweep: {error}")
 
     # Its way to others, as ``Peers``
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quicgw_fast.cluster import lease
-from tests.cluster import model, toy
+from tests.cluster import model, simulated, toy
 from tests.cluster.model import play_seed
 from tests.cluster.simulated import Violation
 
@@ -38,15 +38,33 @@ def test_without_faults_no_session_is_lost() -> None:
         assert not world.given - set(world.owner)
 
 
+def test_what_dead_nodes_had_claimed_is_swept() -> None:
+    worlds = [play_seed(seed, faults=("die",)) for seed in range(20)]
+    assert sum(node.metrics.count("claims_swept") for world in worlds for node in world.nodes.values()) >= 5
+    for world in worlds:
+        living = {node.full for node in world.nodes.values()}
+        for name, value in world.toy.data.items():
+            if ":at:" in name:
+                assert isinstance(value, dict)
+                holders = {claim.partition(" ")[0] for key, claim in value.items() if key != "g"}
+                assert holders <= living
+
+
 def test_a_schedule_is_the_same_each_time() -> None:
     assert list(play_seed(5).log) == list(play_seed(5).log)
 
 
-@pytest.mark.parametrize("broken", ["lease", "take", "grace"])
+@pytest.mark.parametrize("broken", ["lease", "take", "grace", "sweep"])
 def test_the_model_finds_what_is_broken(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = model.FAULTS if broken != "grace" else ("forget", "cut")
     if broken == "lease":  # a node that believes in its lease for too long
         monkeypatch.setattr(lease, "DRIFT", -2.0)
+    elif broken == "sweep":  # a node that forgets who may be alive
+        swept = toy.ToyDirectory._sweep
+        everybody = [f"{name}.{start}" for name in simulated.NAMES for start in range(9)]
+        monkeypatch.setattr(
+            toy.ToyDirectory, "_sweep", lambda self, keys, told: swept(self, keys, ["none:", *told[1:9], *everybody])
+        )
     elif broken == "take":  # a directory that lets everybody take
         monkeypatch.setattr(toy.ToyDirectory, "_take", lambda self, keys, arguments: b"ok")
     else:  # one that grants at once, though its data is new

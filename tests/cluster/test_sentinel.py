@@ -49,6 +49,16 @@ async def test_a_failover_is_found_and_what_is_here_goes_on(servers: tuple[Direc
         await town.close()
 
 
+async def test_a_sentinel_that_is_taken_for_the_directory(servers: tuple[DirectoryServer, SentinelServer]) -> None:
+    _, sentinel = servers
+    town = Town(f"valkey://{sentinel.address}")
+    try:
+        with pytest.raises(DirectoryUnusable, match=r"is a Sentinel.*write sentinel://HOST:PORT/SERVICE"):
+            await town.join("one")
+    finally:
+        await town.close()
+
+
 async def test_a_service_that_no_sentinel_knows(servers: tuple[DirectoryServer, SentinelServer]) -> None:
     _, sentinel = servers
     town = Town(f"sentinel://{sentinel.address}/other")

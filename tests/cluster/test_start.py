@@ -36,6 +36,7 @@ def node(url: str, lease: float = 10.0) -> ClusterNode:
         about=dict,
         void=lambda claim: None,
         changed=lambda standing: None,
+        dead_for=60.0,
     )
 
 

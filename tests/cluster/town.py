@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.lease import NodeStanding, Vouched
     from quicgw_fast.cluster.own_claims import OwnClaim
+    from quicgw_fast.cluster.recovery import Retaining
     from quicgw_fast.placement import Answer
 
 LEASE = 1.0
+DEAD_FOR = 1.0
+"""Seconds; of a node, until it is forgotten what that had claimed: the two leases that are the least."""
 
 
 @dataclass
@@ -80,7 +83,15 @@ class Town:
         self.nodes: dict[str, Inhabitant] = {}
         self.unreachable: set[tuple[str, str]] = set()
 
-    async def join(self, name: str, *, founding: bool = True, devices: int = 1, **config: Any) -> Inhabitant:
+    async def join(
+        self,
+        name: str,
+        *,
+        founding: bool = True,
+        devices: int = 1,
+        retaining: Retaining | None = None,
+        **config: Any,
+    ) -> Inhabitant:
         metrics, clock = Metrics(), SystemClock()
         inhabitant: Inhabitant
         settings = ClusterConfig(**{**self._config, "node_id": name, **config})
@@ -93,6 +104,8 @@ class Town:
             about=lambda: {"grpc": "127.0.0.1:1"},
             void=lambda claim: inhabitant.void(claim),
             changed=lambda standing: inhabitant.standings.append(standing),
+            dead_for=DEAD_FOR,
+            retaining=retaining,
             devices=devices,
             founding=founding,
         )

@@ -82,6 +82,14 @@ class ToyDirectory:
                 del listed[name]
         return [int(was), known["id"].encode(), there]
 
+    def _leave(self, keys: list[str], arguments: list[str]) -> object:
+        prefix, node = arguments
+        self.data.pop(prefix + node, None)
+        self.until.pop(prefix + node, None)
+        self._hash(keys[0]).pop(node, None)
+        self._drop_empty(keys[0])
+        return b"ok"
+
     def _vouch(self, keys: list[str], arguments: list[str]) -> object:
         era, lease = keys
         if self._era(era) != arguments[0]:
@@ -123,25 +131,25 @@ class ToyDirectory:
         return [b"ok", str(generation).encode(), self._told(holder, prefix)]
 
     def _take(self, keys: list[str], arguments: list[str]) -> object:
-        at, era = keys
-        era_id, _, key, its, devices, prefix, dead = arguments
+        at, era, replica = keys
+        era_id, _, key, its, devices, prefix, dead, drops = arguments
         if self._era(era) != era_id:
             return b"era"
         last, found = self._fields(at)
         if key not in {each.key for each in found}:
             return b"newer" if devices == "1" and last > int(key) else b"gone"
-        session = "-"
-        for each in found:
-            if each.key == its:
-                session = each.session
-                if dead == "1" and prefix + each.node in self.data:
-                    return b"alive"
+        holder = next((each for each in found if each.key == its), None)
+        session = "-" if holder is None else holder.session
+        if holder is not None and dead == "1" and prefix + holder.node in self.data:
+            return b"alive"
         for each in found:
             if each.gen > int(key) and (devices == "1" or (session != "-" and each.session == session)):
                 return b"newer"
         for each in found:
             if each.key == its or (devices == "1" and each.gen < int(key)):
                 del self._hash(at)[each.key]
+        if drops == "1":
+            self.data.pop(replica, None)
         return b"ok"
 
     def _settle(self, keys: list[str], arguments: list[str]) -> object:
@@ -160,12 +168,14 @@ class ToyDirectory:
         return b"ok"
 
     def _release(self, keys: list[str], arguments: list[str]) -> object:
-        at, sid, gid = keys
+        at, sid, gid, replica = keys
         node, key, session, remembered = arguments
-        for each in self._fields(at)[1]:
-            if each.key == key and each.node == node:
-                del self._hash(at)[key]
+        mine = any(each.key == key and each.node == node for each in self._fields(at)[1])
+        if mine:
+            del self._hash(at)[key]
         _, found = self._fields(at)
+        if mine and not found and session != "-":
+            self.data.pop(replica, None)
         elsewhere = any(each.session == session for each in found)
         if not elsewhere:
             self.data.pop(sid, None)
@@ -198,6 +208,33 @@ class ToyDirectory:
                 del self._hash(keys[0])[each.key]
         self._drop_empty(keys[0])
         return b"ok"
+
+    def _sweep(self, keys: list[str], arguments: list[str]) -> object:
+        prefix, era_id, at, sid, gid, pattern, cursor, count, remembered, *gone = arguments
+        if self._era(keys[0]) != era_id:
+            return [b"era"]
+        begin = int(cursor)
+        names = sorted(key for key in self.data if key.startswith(pattern[:-1]))
+        forgotten, dead = 0, set[str]()
+        for name in names[begin : begin + int(count)]:
+            if name.startswith(at):
+                _, found = self._fields(name)
+                without = [each for each in found if prefix + each.node not in self.data]
+                dead |= {each.node for each in without}
+                going = [each for each in without if each.node in gone]
+                for each in going:
+                    del self._hash(name)[each.key]
+                forgotten += len(going)
+                if found and len(going) == len(found):
+                    self.until[name] = self.ms() + int(remembered)
+            elif name.startswith(sid):
+                _, found = self._fields(at + str(self.data[name]))
+                if not any(each.session == name.removeprefix(sid) or each.epoch == "-" for each in found):
+                    del self.data[name]
+            elif name.startswith(gid) and sid + str(self.data[name]) not in self.data:
+                del self.data[name]
+        following = begin + int(count) if begin + int(count) < len(names) else 0
+        return [b"ok", str(following).encode(), forgotten, [node.encode() for node in sorted(dead)]]
 
     def _assert(self, keys: list[str], arguments: list[str]) -> object:
         era, *rest = keys
@@ -241,3 +278,31 @@ class ToyDirectory:
         if epoch not in "-+":
             self.data[sid] = openid
         return b"1" + self._told(lower, prefix)
+
+    def _replicate(self, keys: list[str], arguments: list[str]) -> object:
+        at, prefix, era, node, keep, *told = arguments
+        if self._era(keys[0]) != era:
+            return b"era"
+        letters = ""
+        for openid, generation, behind, data in zip(*(told[n::4] for n in range(4)), strict=True):
+            before = "" if behind == "0" else str(self.data.get(prefix + openid, ""))
+            if not any(each.key == generation and each.node == node for each in self._fields(at + openid)[1]):
+                letters += "g"
+            elif len(before) != int(behind):
+                self.data.pop(prefix + openid, None)
+                letters += "a"
+            else:
+                self.data[prefix + openid] = before + data
+                self.until[prefix + openid] = self.ms() + int(keep)
+                letters += "k"
+        return letters.encode()
+
+    def _refresh(self, keys: list[str], arguments: list[str]) -> object:
+        del keys
+        prefix, keep, *openids = arguments
+        self.until |= {prefix + one: self.ms() + int(keep) for one in openids if prefix + one in self.data}
+        return b"ok"
+
+    def _replica(self, keys: list[str], arguments: list[str]) -> object:
+        del arguments
+        return str(self.data.get(keys[0], "")).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quicgw_fast.config import load
+from quicgw_fast.config.sense_of_cluster import risks_of_cluster
 from quicgw_fast.errors import ConfigError
 
 URL = "valkey://127.0.0.1:6379"
@@ -64,3 +65,9 @@ def test_each_worker_has_the_next_port(listen: str, server: dict[str, str], told
 
 def test_what_is_not_used_contradicts_nothing() -> None:
     load(overrides={"cluster": {"listen": "0.0.0.0:1", "ca": "ca.pem"}})
+
+
+def test_a_lease_that_is_short_is_probably_not_meant() -> None:
+    config = load(overrides=cluster(lease="900ms"))
+    assert [key for key, _ in risks_of_cluster(config)] == [("cluster", "lease")]
+    assert not [*risks_of_cluster(load(overrides=cluster(lease="1s")))]

@@ -12,7 +12,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from quicgw_fast.control import overload_pages, session_pages, upstream_pages
+from quicgw_fast.control import Scope, overload_pages, session_pages, upstream_pages
 from tests.control.doors import start_admin
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def reads(request: Request) -> Response:
 async def served() -> AsyncIterator[tuple[str, int]]:
     nobody: Any = Nobody()
     pages = [
-        *session_pages(nobody.kick, nobody),
+        *session_pages(nobody.kick, nobody, Scope(None)),
         *upstream_pages(nobody),
         *overload_pages(nobody),
         Route("/broken", broken),

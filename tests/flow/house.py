@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from quicgw_fast.auth import Authenticator, Grant
     from quicgw_fast.backend.engine import Engine
     from quicgw_fast.flow.elsewhere import Elsewhere
-    from quicgw_fast.placement import Placement
+    from quicgw_fast.placement import Placement, ReplicaKeeper
     from quicgw_fast.session import Session
     from quicgw_fast.store import OfflineStore
 
@@ -201,6 +201,7 @@ class House:
         authenticator: Authenticator | None = None,
         placement: Placement | None = None,
         elsewhere: Elsewhere | None = None,
+        replicas: ReplicaKeeper | None = None,
         beside: House | None = None,
         **sections: dict[str, Any],
     ) -> None:
@@ -220,6 +221,7 @@ class House:
             store=store,
             placement=placement,
             elsewhere=elsewhere,
+            replicas=replicas,
             call=begun(self.upstream),
         ).path
         self.budget = self.path.budget

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend as backends
@@ -21,21 +22,35 @@ if TYPE_CHECKING:
     from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
 
-LEASE = 1.0
+LEASE = 3.0
+"""Seconds; all nodes of a test share its loop, which may stand still for a while on a busy machine."""
 
 
 class Nodes:
     """``gateways`` by their number; ``service`` is behind all of them."""
 
-    def __init__(self, parts: Parts, certificate: tuple[Path, Path], url: str, count: int = 2, **tables: Any) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        certificate: tuple[Path, Path],
+        url: str,
+        count: int = 2,
+        *,
+        stoppable: bool = False,
+        **tables: Any,
+    ) -> None:
+        """With ``stoppable`` they stop when an operator wants it."""
         self._parts = parts
         self._certificate = certificate
         self._url = url
         self._count = count
+        self._stoppable = stoppable
         self._tables = tables
         self.service = RawUpstream("service")
         self.gateways: list[Gateway] = []
         self.pushers: list[RawPusher] = []
+        self.stopping: list[asyncio.Task[None]] = []
+        """Of those that an operator wants to stop."""
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Nodes:
@@ -64,7 +79,8 @@ class Nodes:
     async def online(self, node: int, openid: str) -> RawClient:
         """A client that is logged in there."""
         client = await self.client(node)
-        assert (await client.start(openid)).success
+        answer = await client.start(openid)
+        assert answer.success, answer
         await client.hello()
         return client
 
@@ -75,9 +91,13 @@ class Nodes:
         return found
 
     async def _add(self, number: int, stack: contextlib.AsyncExitStack) -> None:
-        gateway = Gateway(self._config(number), engine=backends.load(self._parts.engine), dev=True)
+        end = partial(self._stop, number) if self._stoppable else None
+        gateway = Gateway(self._config(number), engine=backends.load(self._parts.engine), dev=True, end=end)
         self.gateways.append(await stack.enter_async_context(gateway))
         self.pushers.append(await stack.enter_async_context(RawPusher(gateway.addresses.grpc)))
+
+    def _stop(self, number: int) -> None:
+        self.stopping.append(asyncio.create_task(self.gateways[number].stop()))
 
     async def _all_ready(self) -> None:
         async with asyncio.timeout(20):

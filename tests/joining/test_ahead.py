@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.config import Config
-from quicgw_fast.errors import StartupError
+from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -61,3 +61,19 @@ async def test_a_certificate_that_is_not_there(
     assert "tls.cert and tls.key are not set" in await not_started(
         caplog, server=server, cluster={"url": empty_server.url}
     )
+
+
+async def test_a_reset_key_that_cannot_be_had(
+    caplog: pytest.LogCaptureFixture, certificate: tuple[Path, Path], tmp_path: Path, empty_server: DirectoryServer
+) -> None:
+    server = {"quic": FREE, "grpc": FREE, "admin": FREE, "reset_key_file": tmp_path / "no-folder" / "reset.key"}
+    (tmp_path / "no-folder").touch()
+    tls = dict(zip(("cert", "key"), certificate, strict=True))
+    told = await not_started(caplog, server=server, tls=tls, cluster={"url": empty_server.url})
+    assert "server.reset_key_file" in told
+
+
+def test_a_configuration_that_was_not_loaded_is_judged_all_the_same(empty_server: DirectoryServer) -> None:
+    config = Config.model_validate({"cluster": {"url": empty_server.url}, "session": {"devices": 2}})
+    with pytest.raises(ConfigError, match=r"cluster\.url, session\.devices: several devices"):
+        Gateway(config, dev=True)

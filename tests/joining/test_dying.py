@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,76 +12,27 @@ import pytest
 from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto import service_pb2
-from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess, write_config
-from tests.support.pages import readiness
+from tests.joining.processes import Processes, two_processes
+from tests.support import wire
 from tests.support.parts import Parts
-from tests.support.raw_upstream import RawPusher, RawUpstream
+from tests.support.raw_upstream import RawPusher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.support.directory_server import DirectoryServer
-    from tests.support.raw_client import RawClient
 
-LEASE = 1.0
 PATIENCE = 5.0
 """Seconds that tools wait for an answer, if they are not told otherwise."""
 
 
-class Processes:
-    """Two gateways, of which one may be killed or stopped."""
-
-    def __init__(self, nodes: list[GatewayProcess]) -> None:
-        self.nodes = nodes
-        self.clients: list[RawClient] = []
-
-    async def connect(self, node: int) -> RawClient:
-        client = await raw_client.connect(*self.nodes[node].ready.quic)
-        self.clients.append(client)
-        return client
-
-    async def online(self, node: int, openid: str) -> RawClient:
-        client = await self.connect(node)
-        assert (await client.start(openid)).success
-        await client.hello()
-        return client
-
-    async def comes_back(self, node: int, before: RawClient, last: int) -> RawClient:
-        """Come for a session until it is decided what becomes of it."""
-        assert before.started is not None
-        async with asyncio.timeout(20):
-            while True:
-                client = await self.connect(node)
-                answer = await client.start(before.openid, "", last, before.started.connection_id, before.started.epoch)
-                if answer.success:
-                    return client
-                assert answer.error.error_code == 503, answer.error
-                await asyncio.sleep(0.1)
-
-
 @pytest.fixture
 async def processes(
-    certificate: tuple[Path, Path], empty_server: DirectoryServer, tmp_path: Path
+    certificate: tuple[Path, Path], used_server: DirectoryServer, tmp_path: Path
 ) -> AsyncIterator[Processes]:
-    async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(RawUpstream())
-        nodes = []
-        for number in range(2):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            tables = f'[cluster]\nurl = "{empty_server.url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n'
-            config = write_config(folder, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
-            nodes.append(await stack.enter_async_context(GatewayProcess.serve(config, parts=Parts())))
-        async with asyncio.timeout(20):
-            for node in nodes:
-                while (await readiness(node.ready.admin))[0] != 200:
-                    await asyncio.sleep(0.05)
-        processes = Processes(nodes)
+    async with two_processes(certificate, used_server.url, tmp_path, Parts()) as processes:
         yield processes
-        for client in processes.clients:
-            await client.bury()
 
 
 async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(processes: Processes) -> None:
@@ -94,6 +45,17 @@ async def test_a_session_whose_node_was_killed_is_reset_with_that_reason(process
     assert wire.business(await second.call("echo")).code == 200
 
 
+async def named_by_what_operators_ask(pages: AdminPages) -> None:
+    """What they ask about all nodes says which one hangs."""
+    ask = partial(asyncio.to_thread, pages.ask)
+    paths = ("GET", "/sessions"), ("GET", "/groups"), ("GET", "/sessions/0"), ("POST", "/drain?node=node-0")
+    (_, sessions), (_, groups), *refused = await asyncio.gather(*(ask(*path) for path in paths))
+    assert [one["openid"] for one in sessions["sessions"]] == ["bob"]
+    assert (len(sessions["unreached_nodes"]), len(groups["unreached_nodes"])) == (1, 1)
+    for status, told in refused:
+        assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")
+
+
 async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: Processes) -> None:
     await processes.online(0, "alice")
     other = await processes.online(1, "bob")
@@ -103,7 +65,9 @@ async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: 
     async with RawPusher(processes.nodes[1].ready.grpc) as pusher:
         present = pusher.stub.SessionsOf(service_pb2.SessionsOfRequest(openid="alice"))
         async with asyncio.timeout(PATIENCE):
-            answer, (status, told), of_alice = await asyncio.gather(pusher.broadcast(data=b"hi"), kick, present)
+            answer, (status, told), of_alice, _ = await asyncio.gather(
+                pusher.broadcast(data=b"hi"), kick, present, named_by_what_operators_ask(pages)
+            )
     assert (answer.sent_count, len(answer.unreached_nodes)) == (1, 1)
     assert (len(of_alice.sessions), len(of_alice.unreached_nodes)) == (0, 1)
     assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")

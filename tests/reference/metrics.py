@@ -16,6 +16,7 @@ OPTIONAL: Final[dict[str, Flags]] = {
     "offline.store": {"offline": {"store": "memory"}},
     "tracing.endpoint": {"tracing": {"endpoint": "127.0.0.1:1"}},
     "cluster.url": {"cluster": {}},
+    'cluster.retain = "replicated"': {"cluster": {"retain": "replicated"}},
 }
 """Settings with which a gateway has more metrics than without."""
 EVERYTHING: Final[Flags] = {name: table for tables in OPTIONAL.values() for name, table in tables.items()}
@@ -35,7 +36,9 @@ those of the last minutes are on `/performance` and `/latency`.
 def page() -> str:
     """The whole page."""
     always = {one.name for one in _exported({})}
-    needs = {one.name: key for key, tables in OPTIONAL.items() for one in _exported(tables) if one.name not in always}
+    needs: dict[str, str] = {}
+    for key, tables in OPTIONAL.items():  # of two settings the first one is enough
+        needs |= {one.name: key for one in _exported(tables) if one.name not in always | needs.keys()}
     found = sorted(_exported(EVERYTHING), key=lambda one: one.name)
     rows = ["| metric | type | labels | what it is |", "|---|---|---|---|"]
     for one in found:

@@ -133,6 +133,7 @@ def check(data: bytes) -> None:
         "elsewhere",
         "trail",
         "groups",
+        "replica",
     }
     durations = {"last_activity", "since", "detached_at", "allowance_full_at"}
     assert told == same | of_connections | made_anew | durations, "a new field of a session: does it have to move?"

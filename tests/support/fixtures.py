@@ -64,6 +64,13 @@ def empty_server(shared_server: DirectoryServer) -> DirectoryServer:
 
 
 @pytest.fixture
+def used_server(empty_server: DirectoryServer) -> DirectoryServer:
+    """The same, knowing nobody; who joins need not wait for a lease."""
+    empty_server.was_used_before()
+    return empty_server
+
+
+@pytest.fixture
 async def make_world(parts: Parts, certificate: tuple[Path, Path]) -> AsyncIterator[WorldMaker]:
     """Make a world with the given tables of the configuration."""
     async with contextlib.AsyncExitStack() as stack:

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.support.fixtures import certificate, empty_server, parts, shared_server
+from tests.support.fixtures import certificate, empty_server, parts, shared_server, used_server
 
-__all__ = ["certificate", "empty_server", "parts", "shared_server"]
+__all__ = ["certificate", "empty_server", "parts", "shared_server", "used_server"]

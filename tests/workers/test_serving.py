@@ -62,7 +62,7 @@ class Served:
             return json.load(answer)
 
     async def ready(self) -> None:
-        """The directory's data is new, and for one lease nobody comes in."""
+        """Each is a node by now."""
         async with asyncio.timeout(20):
             for line in await self.logged("worker ready", WORKERS):
                 while (await readiness(line["admin"]))[0] != 200:
@@ -92,7 +92,7 @@ async def serving(
     folder: Path, certificate: tuple[Path, Path], url: str, parts: Parts, tables: str = "", **variables: str
 ) -> AsyncIterator[Served]:
     async with RawUpstream() as upstream, AsyncExitStack() as clients:
-        cluster = f'[cluster]\nurl = "{url}"\nlease = 1\n[processor]\ndrain_timeout = 1\n'
+        cluster = f'[cluster]\nurl = "{url}"\nlease = 3\n[processor]\ndrain_timeout = 1\n'
         config = write_config(folder, certificate, upstream.address, cluster + tables)
         arguments = ("serve", "--config", str(config), "--workers", str(WORKERS))
         async with GatewayProcess(*arguments, parts=parts, environment=variables) as process:
@@ -114,9 +114,9 @@ async def all_gone(pids: dict[int, int]) -> None:
 
 
 async def test_clients_spread_and_stay_with_their_worker_when_they_move(
-    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, parts) as served:
+    async with serving(tmp_path, certificate, used_server.url, parts) as served:
         clients = [await served.client(f"c{number}") for number in range(24)]
         shares = await asyncio.to_thread(served.sessions)
         assert sum(shares) == len(clients)
@@ -128,10 +128,10 @@ async def test_clients_spread_and_stay_with_their_worker_when_they_move(
 
 
 async def test_connections_of_services_spread(
-    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
     """Each is with one worker: what reaches the others through it is the cluster's."""
-    async with serving(tmp_path, certificate, empty_server.url, parts) as served:
+    async with serving(tmp_path, certificate, used_server.url, parts) as served:
         assert len({admin for line in await served.logged("workers ready") for admin in line["admin"]}) == WORKERS
         taken: Counter[int] = Counter()
         for _ in range(24):
@@ -144,10 +144,10 @@ async def test_connections_of_services_spread(
 
 
 async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
-    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
     async with serving(
-        tmp_path, certificate, empty_server.url, parts, QUICGW_SERVER__RESET_KEY_FILE=f"{tmp_path}/key"
+        tmp_path, certificate, used_server.url, parts, QUICGW_SERVER__RESET_KEY_FILE=f"{tmp_path}/key"
     ) as served:
         clients = [await served.client(f"c{number}") for number in range(24)]
         before = await asyncio.to_thread(served.sessions)
@@ -173,17 +173,17 @@ async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
 
 
 async def test_workers_end_with_their_supervisor(
-    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts()) as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts()) as served:
         await served.process.kill()
         await all_gone(served.pids())
 
 
 async def test_a_second_signal_ends_all_at_once(
-    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), "[drain]\ndelay = 60") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), "[drain]\ndelay = 60") as served:
         served.process.terminate()
         await served.logged("gateway not ready", WORKERS)
         await asyncio.sleep(2 * SAME_SIGNAL)  # sooner it would be the first one, delivered twice
@@ -193,9 +193,9 @@ async def test_a_second_signal_ends_all_at_once(
 
 
 async def test_a_reload_is_passed_on_to_all(
-    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
         served.process.signal(signal.SIGHUP)
         lines = await served.logged("configuration reloaded", WORKERS)
         assert {line["worker"] for line in lines} == set(range(WORKERS))
@@ -218,9 +218,9 @@ async def asked_by_their_number(served: Served) -> list[str]:
 
 @pytest.mark.parametrize("asked", [0, 1])
 async def test_a_reload_by_the_command_reaches_all(
-    asked: int, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    asked: int, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
         before = await asyncio.to_thread(timeouts, served)
         with (tmp_path / "gateway.toml").open("a") as file:
             file.write("[session]\ntimeout = 77\n")
@@ -235,9 +235,9 @@ async def test_a_reload_by_the_command_reaches_all(
 
 
 async def test_a_reload_says_which_worker_has_not_taken_it(
-    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
         admins = await asked_by_their_number(served)
         stopped = served.pids()[2]
         os.kill(stopped, signal.SIGSTOP)
@@ -251,9 +251,9 @@ async def test_a_reload_says_which_worker_has_not_taken_it(
 
 @pytest.mark.parametrize("asked", [0, 2])
 async def test_a_drain_through_any_worker_ends_all_and_their_supervisor(
-    asked: int, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    asked: int, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), "[drain]\ndelay = 1") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), "[drain]\ndelay = 1") as served:
         admins = await asked_by_their_number(served)
         done = await quicgw("drain", "--wait", "--admin", admins[asked])
         assert (done.returncode, done.stdout[:12]) == (0, "ended after "), done
@@ -264,10 +264,10 @@ async def test_a_drain_through_any_worker_ends_all_and_their_supervisor(
 
 
 async def test_a_drain_waits_for_the_worker_that_takes_longest(
-    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
     """One that stands still ends last; the command waits for it though it asked another one."""
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), "[drain]\ndelay = 0.5") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), "[drain]\ndelay = 0.5") as served:
         admins = await asked_by_their_number(served)
         waiting = asyncio.ensure_future(quicgw("drain", "--wait", "--admin", admins[0]))
         await served.logged("gateway not ready", WORKERS)
@@ -281,9 +281,9 @@ async def test_a_drain_waits_for_the_worker_that_takes_longest(
 
 
 async def test_a_worker_that_came_later_knows_the_others_too(
-    tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, empty_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
+    async with serving(tmp_path, certificate, used_server.url, Parts(), QUICGW_SERVER__WATCH="0") as served:
         os.kill(served.pids()[1], signal.SIGKILL)
         admin = (await served.logged("worker ready", WORKERS + 1))[-1]["admin"]
         for asked in (admin, (await asked_by_their_number(served))[0]):
@@ -301,10 +301,10 @@ async def test_a_worker_that_came_later_knows_the_others_too(
     ],
 )
 async def test_what_a_worker_cannot_start_with_is_told_once_or_by_each(
-    tables: str, told: str, tmp_path: Path, certificate: tuple[Path, Path], empty_server: DirectoryServer
+    tables: str, told: str, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
     with pytest.raises(NotReadyError, match=r"exit status 3") as refused:
-        async with serving(tmp_path, certificate, empty_server.url, Parts(), tables):
+        async with serving(tmp_path, certificate, used_server.url, Parts(), tables):
             pass
     assert told in str(refused.value)
     assert "Traceback" not in str(refused.value)

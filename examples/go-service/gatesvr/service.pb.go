@@ -1617,15 +1617,16 @@ func (x *GroupMembersRequest) GetCursor() string {
 }
 
 type GroupMembersResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Success       bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
-	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	ErrorCode     string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
-	Members       []*GroupMember         `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`        // in the order in which they joined
-	Next          string                 `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`              // cursor of the page behind this one; empty: there is none
-	Everywhere    bool                   `protobuf:"varint,6,opt,name=everywhere,proto3" json:"everywhere,omitempty"` // as in BroadcastResponse
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Success        bool                   `protobuf:"varint,1,opt,name=success,proto3" json:"success,omitempty"`
+	Message        string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	ErrorCode      string                 `protobuf:"bytes,3,opt,name=error_code,json=errorCode,proto3" json:"error_code,omitempty"`
+	Members        []*GroupMember         `protobuf:"bytes,4,rep,name=members,proto3" json:"members,omitempty"`                                     // in the order in which they joined
+	Next           string                 `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`                                           // cursor of the page behind this one; empty: there is none
+	Everywhere     bool                   `protobuf:"varint,6,opt,name=everywhere,proto3" json:"everywhere,omitempty"`                              // as in BroadcastResponse
+	UnreachedNodes []string               `protobuf:"bytes,7,rep,name=unreached_nodes,json=unreachedNodes,proto3" json:"unreached_nodes,omitempty"` // likewise: their members are left out
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GroupMembersResponse) Reset() {
@@ -1698,6 +1699,13 @@ func (x *GroupMembersResponse) GetEverywhere() bool {
 		return x.Everywhere
 	}
 	return false
+}
+
+func (x *GroupMembersResponse) GetUnreachedNodes() []string {
+	if x != nil {
+		return x.UnreachedNodes
+	}
+	return nil
 }
 
 type GroupMember struct {
@@ -2434,7 +2442,7 @@ const file_service_proto_rawDesc = "" +
 	"\x13GroupMembersRequest\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xd3\x01\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xfc\x01\n" +
 	"\x14GroupMembersResponse\x12\x18\n" +
 	"\asuccess\x18\x01 \x01(\bR\asuccess\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1d\n" +
@@ -2444,7 +2452,8 @@ const file_service_proto_rawDesc = "" +
 	"\x04next\x18\x05 \x01(\tR\x04next\x12\x1e\n" +
 	"\n" +
 	"everywhere\x18\x06 \x01(\bR\n" +
-	"everywhere\"y\n" +
+	"everywhere\x12'\n" +
+	"\x0funreached_nodes\x18\a \x03(\tR\x0eunreachedNodes\"y\n" +
 	"\vGroupMember\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x16\n" +

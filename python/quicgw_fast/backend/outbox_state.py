@@ -40,7 +40,8 @@ class OutboxState(NamedTuple):
     """Of each number behind ``acked`` what its message counts as: 0 a response, 1 a notify that belongs to a request, 2
     a notify of its own, 3 one whose original is kept elsewhere. So the last number sent follows from it."""
     frames: bytes = b""
-    """Their frames, one behind the other; none after an overflow, which the kinds outlive."""
+    """Their frames, one behind the other; none after an overflow, which the kinds outlive. Of both there is a
+    later part alone where ``Outbox.export`` was told a number: that cannot be restored by itself."""
     open: list[int] = []  # noqa: RUF012 - nobody changes a state
     """Requests without a reply, in their order."""
     bound: list[BoundState] = []  # noqa: RUF012

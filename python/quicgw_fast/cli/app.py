@@ -83,6 +83,7 @@ _add(
     "quicgw dev",
     "quicgw dev --quic 127.0.0.1:0 --grpc 127.0.0.1:0 --admin 127.0.0.1:0",
     "quicgw dev --config limits.toml",
+    "quicgw dev --workers 2",
 )
 _add(
     STEER,
@@ -96,6 +97,7 @@ _add(
     "drain",
     "Have a gateway stop as SIGTERM does: answer what it accepted, send its clients away, and end.",
     "quicgw drain --wait",
+    "quicgw drain --node gateway-2 --wait",
     "quicgw drain --config gateway.toml --json",
 )
 _add(

@@ -12,7 +12,7 @@ from quicgw_fast.cli.text import examples, help_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEADINGS = ("NODE", "ADDRESS", "STATE", "VERSION", "UP", "SESSIONS", "AWAY", "LEASE", "DIRECTORY")
+HEADINGS = ("NODE", "ADDRESS", "STATE", "VERSION", "UP", "SESSIONS", "AWAY", "LEASE", "LATENCY", "DIRECTORY")
 
 LINES = "quicgw cluster status", "quicgw cluster status --admin 127.0.0.1:9000 --json"
 HELP = "Which gateways are one, and how they are."
@@ -56,12 +56,13 @@ def _rows(nodes: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
 
     for node in nodes:
         if not node["reached"]:
-            yield node["name"], node["address"], "unreachable", "", "", "", "", "", node["reason"]
+            yield node["name"], node["address"], "unreachable", *[""] * 6, node["reason"]
             continue
         numbers = (str(node[key]) for key in ("sessions", "sessions_detached"))
         lease = f"{node['lease_remaining']:.1f} s"
-        up = lasting(node["uptime"])
-        yield node["name"], node["address"], node["state"], node["version"], up, *numbers, lease, node["directory"]
+        latency = f"{1000 * node['directory_latency']:.1f} ms"
+        who = node["name"], node["address"], node["state"], node["version"], lasting(node["uptime"])
+        yield *who, *numbers, lease, latency, node["directory"]
 
 
 cluster.command("status", help=help_of(status), epilog=examples(*LINES))(status)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
 from quicgw_fast.cli.push import Content, Data, IdempotencyKey, Metadata, Timeout, Title, Type, message_of
-from quicgw_fast.cli.text import examples, help_of
+from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import examples, help_of, no_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,10 @@ TARGETS = ("session", "openid")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The group's.")]
 Member = Annotated[
-    str, typer.Option("--member", metavar="KIND:ID", help="Who; KIND is session, or openid for all its sessions.")
+    str,
+    typer.Option(
+        "--member", metavar="KIND:ID", help="Who; KIND is session (its whole id) or openid (all its sessions)."
+    ),
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=MOST, help="At most so many.")]
 
@@ -32,25 +37,31 @@ group = typer.Typer(
 
 def list_(
     limit: Limit = 50,
+    here: options.Here = False,
     admin: options.AdminAddress = None,
     config: options.Config = None,
     token_file: options.AdminTokenFile = None,
     timeout: options.AnswerTimeout = 5.0,
     json: options.JsonObject = False,
 ) -> None:
-    """List the groups that have members at one gateway; of a cluster each node has its own list.
+    """List the groups that have members; of a cluster those of all nodes, by their names, whichever is asked.
 
-    Exit status 0: done. 3: no gateway there, or it is too old for that.
+    Exit status 0: done. 1: nodes of the cluster did not answer; the output names them. 3: no gateway there, or it is
+    too old for that.
     """
     from quicgw_fast.cli.tables import say_document, table
 
     with options.failures_as_json(json):
-        found = _find(options.admin_pages(admin, config, token_file, timeout), limit)
+        found = _find(options.admin_pages(admin, config, token_file, timeout), limit, options.scope(here=here))
+    silent = found["unreached_nodes"]
     if json:
         say_document(found)
-        return
-    rows = [(each["name"], str(each["members"])) for each in found["groups"]]
-    print("\n".join([*table(("NAME", "MEMBERS"), rows), f"{len(rows)} of {found['total']} groups"]), flush=True)
+    else:
+        rows = [(each["name"], str(each["members"])) for each in found["groups"]]
+        total = found["total"] if found["next"] else len(rows)  # several nodes with members of one group count it each
+        told = f"{len(rows)} of {total} groups{no_answer(silent, so='whose members are left out')}"
+        print("\n".join([*table(("NAME", "MEMBERS"), rows), told]), flush=True)
+    raise typer.Exit(Status.NO if silent else Status.DONE)
 
 
 def members(
@@ -64,9 +75,9 @@ def members(
     timeout: Timeout = 5.0,
     json: options.Json = False,
 ) -> None:
-    """List who is in a group, in the order in which they joined.
+    """List who is in a group, in the order in which they joined; of a cluster one node after the other.
 
-    Exit status 0: done. 1: refused. 3: no gateway.
+    Exit status 0: done. 1: refused, or nodes of a cluster did not answer; the output says why, or which. 3: no gateway.
     """
     from quicgw_fast.cli import grouping
     from quicgw_fast.cli.event_loop import run
@@ -174,20 +185,24 @@ def _target(member: str) -> tuple[str, str]:
     return kind, target
 
 
-def _find(pages: AdminPages, limit: int) -> dict[str, Any]:
+def _find(pages: AdminPages, limit: int, scope: dict[str, str]) -> dict[str, Any]:
     """Follow the pages of the list until there are so many, or no more."""
     found: list[dict[str, Any]] = []
+    unreached: set[str] = set()
     last: dict[str, Any] = {}
-    for last in _pages(pages, limit):
+    for last in _pages(pages, limit, scope):
         found += last["groups"]
+        unreached.update(last.get("unreached_nodes", ()))
         if len(found) >= limit:
             break
-    return {**last, "groups": found[:limit]}
+    return {**last, "groups": found[:limit], "unreached_nodes": sorted(unreached)}
 
 
-def _pages(pages: AdminPages, limit: int) -> Iterator[dict[str, Any]]:
-    cursor: str | None = "0"
-    while cursor is not None:
-        page = pages.get(f"/groups?limit={limit}&cursor={cursor}")
+def _pages(pages: AdminPages, limit: int, scope: dict[str, str]) -> Iterator[dict[str, Any]]:
+    asked = {"limit": str(limit), **scope}
+    while True:
+        page = pages.get(f"/groups?{urlencode(asked)}")
         yield page
-        cursor = page["next"]
+        if page["next"] is None:
+            return
+        asked["cursor"] = page["next"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.cli.pushing import gateway_client, milliseconds, status_of, unreached
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.tables import say_document, table
+from quicgw_fast.cli.text import no_answer
 from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ PAGE = 1000
 async def members(gateway: str, access: GatewayAccess, timeout: float, group: str, most: int, *, as_json: bool) -> int:
     """Print so many members at most, return the exit status; StartupError when there is no gateway, as below."""
     found: list[pb.GroupMember] = []
+    silent: list[str] = []
     async with gateway_client(gateway, access) as client:
         request = pb.GroupMembersRequest(group=group, limit=min(most, PAGE))
         while True:
@@ -27,6 +29,7 @@ async def members(gateway: str, access: GatewayAccess, timeout: float, group: st
             if not answer.success:
                 return _refused(answer, as_json=as_json)
             found += answer.members
+            silent += answer.unreached_nodes
             request.cursor = answer.next
             if not answer.next or len(found) >= most:
                 break
@@ -34,13 +37,17 @@ async def members(gateway: str, access: GatewayAccess, timeout: float, group: st
     if as_json:
         keys = ("session_id", "openid", "attached", "left_ms")
         told = [{key: getattr(member, key) for key in keys} for member in shown]
-        say_document({"group": group, "members": told, "more": bool(answer.next) or len(found) > most})
+        more = bool(answer.next) or len(found) > most
+        say_document({"group": group, "members": told, "more": more, "unreached_nodes": silent})
     else:
         rows = [
             (each.session_id, each.openid, "ATTACHED" if each.attached else "DETACHED", _left(each)) for each in shown
         ]
-        _say("\n".join(table(("SESSION", "OPENID", "CLIENT", "LEAVES IN"), rows)))
-    return Status.DONE
+        lines = [*table(("SESSION", "OPENID", "CLIENT", "LEAVES IN"), rows)]
+        if silent:
+            lines.append(f"{len(rows)} members{no_answer(silent, so='whose members are left out')}")
+        _say("\n".join(lines))
+    return Status.NO if silent else Status.DONE
 
 
 async def join(

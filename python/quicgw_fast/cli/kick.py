@@ -16,6 +16,7 @@ KINDS = {"openid": "openid", "session": "session_id"}
 
 LONGEST_REASON = 128
 """Characters, as the page for it has them."""
+_WHO_HELP = "openid:ID for all its sessions, session:ID for one; the first 8 characters of a session's id will do."
 _REASON_HELP = f"Told to the client; at most {LONGEST_REASON} ASCII characters."
 
 
@@ -27,7 +28,7 @@ def _reason(value: str) -> str:
 
 
 def kick(
-    who: Annotated[str, typer.Argument(metavar="KIND:ID", help="openid:ID for all its sessions, session:ID for one.")],
+    who: Annotated[str, typer.Argument(metavar="KIND:ID", help=_WHO_HELP)],
     reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", callback=_reason, help=_REASON_HELP)] = "",
     admin: options.AdminAddress = None,
     config: options.Config = None,
@@ -41,16 +42,18 @@ def kick(
     there.
     """
     from quicgw_fast.cli.asking import in_words_of_commands, refusal
+    from quicgw_fast.cli.sessions import whole_id
     from quicgw_fast.cli.tables import say_document
 
     kind, _, name = who.partition(":")
     if kind not in KINDS or not name:
         told = f"{who!r} is not of the form openid:ID or session:ID{openid_meant(kind, name, KINDS)}"
         raise typer.BadParameter(told, param_hint="KIND:ID")
-    body = {KINDS[kind]: name, "reason": reason}
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
-        status, answer = pages.ask("POST", "/sessions/kick", body)
+        status, answer = pages.ask("POST", "/sessions/kick", {KINDS[kind]: name, "reason": reason})
+        if kind == "session" and status in (404, 503) and (one := whole_id(pages, name)) != name:
+            status, answer = pages.ask("POST", "/sessions/kick", {KINDS[kind]: one, "reason": reason})
     done, answer = status == 200, in_words_of_commands(answer)
     count = answer["kicked"] if done else 0
     if json:

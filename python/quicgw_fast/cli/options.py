@@ -118,6 +118,13 @@ JsonObject = Annotated[bool, typer.Option("--json", metavar="", help="Print one 
 GATEWAY_DEFAULT = "127.0.0.1:8092"
 
 
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=64, metavar="N", help="Processes that share the ports; over server.workers."),
+]
+Seat = Annotated[str | None, typer.Option("--seat", hidden=True, help="The place of a worker, from its starter.")]
+
+
 def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool = False) -> typer.models.OptionInfo:  # noqa: N802 - as typer.Option
     """Make an option for a duration such as 250ms, 30s or 5m; ``default`` is how help writes it."""
     names = [name, letter] if letter else [name]
@@ -125,9 +132,17 @@ def Seconds(name: str, letter: str = "", *, help: str, default: str, zero: bool 
     return typer.Option(*names, metavar="TIME", parser=parser, help=help, show_default=default)  # type: ignore[no-any-return]
 
 
+Here = Annotated[
+    bool, typer.Option("--here", metavar="", help="Of the gateway that is asked alone, not of its whole cluster.")
+]
 AnswerTimeout = Annotated[
     float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the gateway's answer.")
 ]
+
+
+def scope(*, here: bool) -> dict[str, str]:
+    """Return what a page is asked with besides; nothing that an older gateway does not know, unless it is wanted."""
+    return {"scope": "node"} if here else {}
 
 
 def server_flags(

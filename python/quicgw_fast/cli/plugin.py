@@ -41,6 +41,13 @@ class Bound:
     what: str = ""
     """How a value over the bound is told; ``{}`` is the value."""
 
+    @property
+    def is_swapped(self) -> bool:
+        """Whether it is critical before there is a warning."""
+        if self.warning is None or self.critical is None:
+            return False
+        return self.warning < self.critical if self.falling else self.warning > self.critical
+
     def state(self, value: float) -> PluginState:
         """Judge a value."""
         for state, bound in ((PluginState.CRITICAL, self.critical), (PluginState.WARNING, self.warning)):
@@ -99,7 +106,16 @@ def read_bounds(warnings: Iterable[str], criticals: Iterable[str]) -> dict[str, 
             raise StartupError(told if "=" in text else f"{told}; a configuration is named with --config")
         bound = bounds[name]
         bounds[name] = replace(bound, warning=value) if key == "warning" else replace(bound, critical=value)
+    for name in _named(warnings) & _named(criticals):
+        bound = bounds[name]
+        if bound.is_swapped:
+            told = f"{name}: a WARNING from {bound.warning:g} on would never be said"
+            raise StartupError(f"{told}, as it is CRITICAL from {bound.critical:g} on; swap --warning and --critical")
     return bounds
+
+
+def _named(bounds: Iterable[str]) -> set[str]:
+    return {text.partition("=")[0] for text in bounds}
 
 
 def measure(pages: AdminPages, over: float) -> Vitals:

@@ -45,11 +45,15 @@ Supersede = Annotated[
 ]
 Timeout = Annotated[float, Seconds("--timeout", "-t", default="5s", help="How long to wait for the gateway's answer.")]
 
+_TO_HELP = "Who gets it; KIND is session (its whole id), openid (all its sessions) or gid."
+
 push = typer.Typer(add_completion=False, no_args_is_help=True, help="Push a notify to clients through a gateway.")
 
 
 def unicast(
-    to: Annotated[str, typer.Option("--to", metavar="KIND:ID", help="Who gets it; KIND is session, openid or gid.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="KIND:ID", help="Who gets it; KIND is session (the whole id), openid or gid.")
+    ],
     type: Type = "notice",  # noqa: A002 - the option's name
     title: Title = "",
     content: Content = "",

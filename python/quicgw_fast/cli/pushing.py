@@ -10,6 +10,7 @@ import typer
 
 from quicgw_fast.cli.statuses import Status
 from quicgw_fast.cli.tables import counted, say_document
+from quicgw_fast.cli.text import no_answer
 from quicgw_fast.codes import LostReason, PushOutcome
 from quicgw_fast.errors import StartupError
 from quicgw_fast.proto import service_pb2 as pb
@@ -153,8 +154,7 @@ async def broadcast(gateway: str, access: GatewayAccess, timeout: float, message
 
 def unreached(answer: pb.BroadcastResponse | pb.GroupPushResponse) -> str:
     """Which nodes of a cluster did not answer, to stand behind how many took it; nothing where all did."""
-    nodes = answer.unreached_nodes
-    return f"; no answer from {', '.join(nodes)}, where it may have been sent or not" if nodes else ""
+    return no_answer(answer.unreached_nodes, so="where it may have been sent or not")
 
 
 def status_of(answer: pb.BroadcastResponse | pb.GroupPushResponse) -> Status:

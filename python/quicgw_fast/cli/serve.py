@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -24,14 +23,9 @@ if TYPE_CHECKING:
     from quicgw_fast.upgrading import Estate, Heritage
     from quicgw_fast.workers import Seat
 
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, max=64, metavar="N", help="Processes that share the ports; over server.workers."),
-]
 HiddenEstate = Annotated[
     str | None, typer.Option("--estate", hidden=True, help="What a successor takes over, from its predecessor.")
 ]
-HiddenSeat = Annotated[str | None, typer.Option("--seat", hidden=True, help="The place of a worker, from its starter.")]
 
 
 def serve(
@@ -41,8 +35,8 @@ def serve(
     admin: options.Admin = None,
     fast: options.Fast = False,
     log_level: options.LogLevel = None,
-    workers: Workers = None,
-    seat: HiddenSeat = None,
+    workers: options.Workers = None,
+    seat: options.Seat = None,
     estate: HiddenEstate = None,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C.
@@ -93,6 +87,7 @@ def _start(
     from quicgw_fast.cli.event_loop import run
     from quicgw_fast.cli.preflight import require_upb
     from quicgw_fast.cli.service_manager import ServiceManager
+    from quicgw_fast.cli.supervising import supervise, worker_command
     from quicgw_fast.config import located
     from quicgw_fast.observe import configure_logging
     from quicgw_fast.reloading import Origin
@@ -100,14 +95,14 @@ def _start(
 
     manager = ServiceManager.of(os.environ)
     place = ALONE if seat is None else Seat.parse(seat)
-    read, command = partial(located, path, flags), _command(path, flags)
+    read, command = partial(located, path, flags), worker_command("serve", path, flags)
     with read() as settings:
         require_upb()
         configure_logging(settings.log, **place.told())
         raise_descriptor_limit()
         if settings.server.workers > 1 and not place.shared:
             options.log_advice(settings)
-            run(_supervise(settings, command, others, manager))
+            run(supervise(settings, command, others, manager))
             return
         if not place.index:  # the others have nothing else to say
             options.log_advice(settings)
@@ -164,30 +159,3 @@ async def _heritage(
         return None
     ports = await HeldPorts.open(config.server) if estate is None else HeldPorts.inherited(estate, config.server)
     return Heritage(os.getpid(), ports, spawner(command), end, manager.take_turn, manager.give_way, estate)
-
-
-async def _supervise(config: Config, command: Sequence[str], others: OtherSignals, manager: ServiceManager) -> None:
-    from quicgw_fast.cli.event_loop import Signals, announce
-    from quicgw_fast.workers import Supervisor
-
-    supervisor = Supervisor(config.server, command, config.server.workers, lambda: signals.end())
-    with Signals(at_once=supervisor.kill) as signals:
-        hang_up, user_1 = (partial(supervisor.signal, number) for number in (signal.SIGHUP, signal.SIGUSR1))
-        with others.following(hang_up=hang_up, user_1=user_1):
-            async with manager.watching(), supervisor:
-                manager.ready(supervisor.ready_line)
-                await announce(supervisor.ready_line)
-                await signals.wait()
-                manager.stopping()
-
-
-def _command(path: Path | None, flags: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What starts one worker: this command with what it was given."""
-    given = [] if path is None else ["--config", str(path)]
-    for name in ("quic", "grpc", "admin"):
-        if (address := flags.get("server", {}).get(name)) is not None:
-            given += [f"--{name}", address]
-    if "log" in flags:
-        given += ["--log-level", flags["log"]["level"]]
-    fast = ["--fast"] if "backend" in flags else []
-    return [sys.executable, "-m", "quicgw_fast", "serve", *given, *fast]

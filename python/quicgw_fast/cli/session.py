@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _WHO_HELP = "A session's id, its first 8 characters, or openid:NAME."
 BY_OPENID = "openid:"
 _ID = re.compile(r"[0-9a-f]+")
-MOST_ALIKE = 10
-"""Sessions that are looked at for the one whose id begins so."""
 COLUMNS = ("AT", "", "KIND", "NUMBER", "OF REQUEST", "SIZE", "TOOK", "OUTCOME")
 _ARROWS = {"in": "→", "up": "→", "out": "←", "down": "←"}
 
@@ -45,8 +43,9 @@ def session(
 ) -> None:
     """Show one session and its flight recorder: the last messages, each with its number, size, time and outcome.
 
-    One that has ended is remembered for a while. Exit status 0: done. 1: there is no such session, or the openid has
-    several. 3: no gateway there, or it is too old for that.
+    One that has ended is remembered for a while. Of a cluster any node is asked. Exit status 0: done. 1: there is no
+    such session, a node that may have it does not answer, or the openid has several. 3: no gateway there, or it
+    is too old for that.
     """
     from quicgw_fast.cli.asking import in_words_of_commands, refusal
     from quicgw_fast.cli.tables import say_document
@@ -66,7 +65,7 @@ def session(
 
 def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
     from quicgw_fast.cli.asking import no_session
-    from quicgw_fast.cli.sessions import SHORT_ID, find
+    from quicgw_fast.cli.sessions import MOST_ALIKE, SHORT_ID, find, whole_id
 
     if who.startswith(BY_OPENID):
         openid = who.removeprefix(BY_OPENID)
@@ -78,10 +77,8 @@ def _ask(pages: AdminPages, who: str) -> tuple[int, Any]:
             return 404, no_session(f"no session of {openid!r}")
         who = found[0]["id"]
     status, answer = pages.ask("GET", f"/sessions/{quote(who, safe='')}")
-    if status == 404 and len(who) >= SHORT_ID:
-        begun = [one["id"] for one in find(pages, {"q": who}, MOST_ALIKE)["sessions"] if one["id"].startswith(who)]
-        if len(begun) == 1:
-            return pages.ask("GET", f"/sessions/{begun[0]}")
+    if status in (404, 503) and (one := whole_id(pages, who)) != who:
+        return pages.ask("GET", f"/sessions/{one}")
     return status, answer
 
 
@@ -89,8 +86,11 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     from quicgw_fast.cli.sessions import row_of
     from quicgw_fast.cli.tables import shown, table
 
-    labels = ("id", "openid", "gid", "state", "address", "age", "idle", "window", "in flight")
-    for label, value in zip(labels, row_of(one, one["at"]), strict=True):
+    labels: tuple[str, ...] = ("id", "openid", "gid", "state", "address", "age", "idle", "window", "in flight")
+    values: tuple[object, ...] = row_of(one, one["at"])
+    if one.get("node"):
+        labels, values = (*labels, "node"), (*values, one["node"])
+    for label, value in zip(labels, values, strict=True):
         yield f"{label.ljust(12)}  {shown(value)}"
     events = one["events"]
     yield ""

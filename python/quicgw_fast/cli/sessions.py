@@ -11,7 +11,8 @@ import typer
 
 from quicgw_fast.cli import options
 from quicgw_fast.cli.options import Seconds
-from quicgw_fast.cli.text import named, plain
+from quicgw_fast.cli.statuses import Status
+from quicgw_fast.cli.text import named, no_answer, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from quicgw_fast.cli.asking import AdminPages
 
 COLUMNS = ("ID", "OPENID", "GID", "STATE", "ADDRESS", "AGE", "IDLE", "WINDOW", "IN FLIGHT")
+NODE = "NODE"
+"""The column that a cluster has, too."""
 STATES = ("INITED", "NORMAL", "ATTACHED", "DETACHED")
 """As the page knows them, in capitals or not."""
 MOST = 100_000
 SHORT_ID = 8
 """Characters of an id where the terminal is too narrow for all of it."""
+MOST_ALIKE = 10
+"""Sessions that are looked at for the one whose id begins so."""
 
 _QUERY_HELP = "Part of an id, openid, gid or address."
 _STATE_HELP = f"Those in this state: {', '.join(STATES[:-1])} or {STATES[-1]}."
@@ -50,6 +55,7 @@ def sessions(
     state: Annotated[str | None, typer.Option("--state", metavar="STATE", callback=_state, help=_STATE_HELP)] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=MOST, help="At most so many.")] = 50,
     watch: Annotated[bool, typer.Option("--watch", metavar="", help="Again and again, until Ctrl-C.")] = False,
+    here: options.Here = False,
     every: Annotated[float, Seconds("--every", default="1s", help="How often --watch looks.")] = 1.0,
     admin: options.AdminAddress = None,
     config: options.Config = None,
@@ -59,34 +65,45 @@ def sessions(
 ) -> None:
     """List the sessions of a gateway, those of clients that are away (detached) as well.
 
-    Of a cluster each node has its own list.
+    Of a cluster those of all nodes, by their ids, whichever is asked.
 
-    With --watch and --json each look is one object on one line. Exit status 0: done. 3: no gateway there, or it is too
-    old for that.
+    With --watch and --json each look is one object on one line. Exit status 0: done. 1: nodes of the cluster did not
+    answer; the output names them. 3: no gateway there, or it is too old for that.
     """
     wanted = {"q": query, "openid": openid, "gid": gid, "address": address, "state": state}
-    asked = {name: value for name, value in wanted.items() if value is not None}
+    asked = {name: value for name, value in wanted.items() if value is not None} | options.scope(here=here)
     with options.failures_as_json(json):
         pages = options.admin_pages(admin, config, token_file, timeout)
         while True:
             found = find(pages, asked, limit)
             _show(found, as_json=json, over=watch and sys.stdout.isatty())
             if not watch:
-                return
+                raise typer.Exit(Status.NO if found["unreached_nodes"] else Status.DONE)
             time.sleep(every)  # as often as who watches wants it
 
 
 def find(pages: AdminPages, asked: dict[str, str], limit: int) -> dict[str, Any]:
     """Follow the pages of the list until there are so many, or no more."""
     found: list[dict[str, Any]] = []
+    unreached: set[str] = set()
     cursor: str | None = None
     while True:
         query = {**asked, "limit": str(limit - len(found))} | ({} if cursor is None else {"cursor": cursor})
         page = pages.get(f"/sessions?{urlencode(query)}")
         found += page["sessions"]
+        unreached.update(page.get("unreached_nodes", ()))
         cursor = page["next"]
         if cursor is None or not page["sessions"] or len(found) >= limit:
-            return {"at": page["at"], "sessions": found[:limit], "next": cursor, "total": page["total"]}
+            told = {"at": page["at"], "sessions": found[:limit], "next": cursor, "total": page["total"]}
+            return {**told, "unreached_nodes": sorted(unreached)}
+
+
+def whole_id(pages: AdminPages, begun: str) -> str:
+    """Return the one session id that begins so; what is given where none does, or several do."""
+    if len(begun) < SHORT_ID:
+        return begun
+    alike = [one["id"] for one in find(pages, {"q": begun}, MOST_ALIKE)["sessions"] if one["id"].startswith(begun)]
+    return str(alike[0]) if len(alike) == 1 else begun
 
 
 def _show(found: dict[str, Any], *, as_json: bool, over: bool) -> None:
@@ -103,12 +120,17 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     from quicgw_fast.cli.tables import counted, is_too_wide, table
 
     rows = [row_of(session, found["at"]) for session in found["sessions"]]
-    lines = list(table(COLUMNS, rows)) if rows else []
+    columns: tuple[str, ...] = COLUMNS
+    if any(session.get("node") for session in found["sessions"]):
+        columns = (*COLUMNS, NODE)
+        rows = [(*row, session["node"]) for row, session in zip(rows, found["sessions"], strict=True)]
+    lines = list(table(columns, rows)) if rows else []
     if is_too_wide(lines):
-        lines = list(table(COLUMNS, [(_short(row[0]), *row[1:]) for row in rows]))
+        lines = list(table(columns, [(_short(row[0]), *row[1:]) for row in rows]))
     yield from lines
     more = "; --limit shows more" if len(rows) < found["total"] else ""
-    yield f"{len(rows)} of {counted(found['total'], 'session')}{more}"
+    silent = no_answer(found["unreached_nodes"], so="whose sessions are left out")
+    yield f"{len(rows)} of {counted(found['total'], 'session')}{more}{silent}"
 
 
 def _short(session_id: object) -> str:

@@ -52,6 +52,11 @@ def help_of(command: Callable[..., None]) -> str:
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
 
+def no_answer(nodes: Collection[str], *, so: str) -> str:
+    """Name nodes of a cluster that did not answer, and what follows from that, to stand behind what others did."""
+    return f"; no answer from {', '.join(nodes)}, {so}" if nodes else ""
+
+
 def listen_address(value: str | None) -> str | None:
     """Check HOST:PORT of something to listen on; port 0 takes any free one."""
     return None if value is None else _address(value, lowest=0)

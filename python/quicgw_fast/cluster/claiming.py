@@ -15,7 +15,7 @@ from quicgw_fast.cluster.lease import NodeStanding
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.cluster.records import Refused
-from quicgw_fast.cluster.taking import NOTHING
+from quicgw_fast.cluster.taking import NOTHING, Yielded
 from quicgw_fast.placement import HERE, LostSession, Place, PlaceTrouble
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.lease import OwnLease, Promises
     from quicgw_fast.cluster.own_claims import Asking, OwnClaim, OwnClaims
     from quicgw_fast.cluster.records import ClaimHolder, Granted
-    from quicgw_fast.cluster.taking import Taking, Yielded
+    from quicgw_fast.cluster.taking import Taking
     from quicgw_fast.cluster.telling import Telling
     from quicgw_fast.observe import Metrics
 
 OUTCOMES: Final = (
-    *("here", "granted", "fetched", "lost", "accepted"),
+    *("here", "granted", "fetched", "recovered", "lost", "accepted"),
     *("superseded", "node_unreachable", "directory_unavailable", "early"),
 )
 
@@ -85,6 +85,8 @@ class Claiming:
         claim = self._claims.answering(openid, session_id)
         if claim is None or claim.unsure or not self._lease.good(claim.term, self._clock.now()):
             return None
+        if claim.lost and self._taking.recovery is not None:
+            return None  # perhaps what is written of it could not be read yet
         self._count["here"].value += 1
         return _let_in(claim)
 
@@ -102,6 +104,8 @@ class Claiming:
         openid = asking.openid
         claim = self._claims.answering(openid, session_id)
         if claim is not None and await self._confirming.one(claim):
+            brought = await self._taking.recovered(openid, Yielded(claim.parked, claim.lost), self._lease.era)
+            claim.parked, claim.lost = brought
             self._count["here"].value += 1
             return _let_in(claim)
         term, era = self._lease.term, self._lease.era
@@ -137,8 +141,9 @@ class Claiming:
         except PeerUnreachable as error:
             return self._unreachable(holder, str(error))
         asking.fetched = yielded.arrivals
+        outcome = "recovered" if yielded.lost else "fetched"
         try:
-            refused = await self._taking.taken(openid, generation, holder, yielded, era)
+            refused, yielded = await self._taking.taken(openid, generation, holder, yielded, era)
         except DirectoryUnavailable:
             # It may have been done: what came is kept, and the directory asked again before anything is done with it.
             claim = self._kept(asking, generation, term, yielded)
@@ -161,7 +166,7 @@ class Claiming:
         if mine and not self._claims.of(openid):  # somebody asked for it meanwhile, who cannot take it any more
             yielded = await self._from_here(openid, generation, holder)
         self._telling.taken(openid, holder)
-        return self._granted(asking, generation, term, "lost" if yielded.lost else "fetched", yielded)
+        return self._granted(asking, generation, term, "lost" if yielded.lost else outcome, yielded)
 
     async def _from_here(self, openid: str, generation: int, holder: ClaimHolder) -> Yielded:
         try:

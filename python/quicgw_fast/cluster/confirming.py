@@ -160,7 +160,8 @@ class Confirming:
         except PeerUnreachable as error:
             _log.warning("older holder not reached", extra={"node": lower.node, "reason": str(error)})
             return False
-        if await self._taking.taken(claim.openid, claim.generation, lower, yielded, era) is not None:
+        refused, yielded = await self._taking.taken(claim.openid, claim.generation, lower, yielded, era)
+        if refused is not None:
             return False
         if not claim.session_id and not claim.parked:
             claim.parked, claim.lost = yielded.arrivals, yielded.lost

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from quicgw_fast.cluster import scripts
-from quicgw_fast.cluster.records import Again, Asserted, ClaimHolder, Granted, NodeRecord, Refused, Renewed
+from quicgw_fast.cluster.records import Again, Asserted, ClaimHolder, Granted, NodeRecord, Refused, Renewed, Swept
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,13 +23,16 @@ _NONE: Final = "-"
 class DirectoryEntries:
     """Everything of one cluster. All methods raise DirectoryUnavailable where there is no answer."""
 
-    def __init__(self, link: DirectoryLink, keys: Keys, node: str, devices: int, lease: float) -> None:
-        """``node`` is this node's name, ``lease`` in seconds."""
+    def __init__(
+        self, link: DirectoryLink, keys: Keys, node: str, devices: int, lease: float, keep: float = 0.0
+    ) -> None:
+        """``node`` is this node's name, ``lease`` in seconds; so is ``keep``, for which replicas stay; 0: without."""
         self._ask = link.ask
         self._keys = keys
         self._node = node
         self._devices = devices
         self._lease = round(lease * 1000)
+        self._keep = round(keep * 1000)
 
     async def renew(self, about: str, run: str, new_era: str, *, founding: bool) -> Renewed:
         """Renew the lease; ``new_era`` begins if the data is new, or the server's ``run`` is.
@@ -42,6 +45,10 @@ class DirectoryEntries:
         was, era, nodes = cast("tuple[int, bytes, list[bytes]]", answer)
         known = tuple(NodeRecord(a.decode(), b.decode()) for a, b in zip(nodes[::2], nodes[1::2], strict=True))
         return Renewed(bool(was), era.decode(), known)
+
+    async def leave(self) -> None:
+        """Give the lease back: this node counts as dead from now on."""
+        await self._ask(scripts.LEAVE, [self._keys.nodes], self._keys.lease, self._node)
 
     async def vouch(self, node: str, era: str) -> Refused | None:
         """Renew the lease of another node, if it is there in that era; None when it was."""
@@ -60,8 +67,10 @@ class DirectoryEntries:
 
     async def take(self, openid: str, generation: int, holder: ClaimHolder, era: str, *, dead: bool) -> Refused | None:
         """Have an openid to oneself after ``holder`` has yielded it, or counts as ``dead``; None when that is so."""
-        arguments = era, self._node, generation, holder.generation, self._devices, self._keys.lease, int(dead)
-        answer = await self._ask(scripts.TAKE, [self._keys.at + openid, self._keys.era], *arguments)
+        keys = self._keys
+        arguments = era, self._node, generation, holder.generation, self._devices, keys.lease, int(dead)
+        named = [keys.at + openid, keys.era, keys.replica + openid]
+        answer = await self._ask(scripts.TAKE, named, *arguments, int(not self._keep))
         return None if answer == b"ok" else Refused(cast("bytes", answer).decode())
 
     async def settle(self, claim: OwnClaim, session_before: str, era: str) -> Refused | None:
@@ -82,12 +91,42 @@ class DirectoryEntries:
         return self._release(openid, generation, _NONE, _NONE)
 
     def _release(self, openid: str, generation: int, session: str, gid: str) -> asyncio.Future[object]:
-        named = [self._keys.at + openid, self._keys.sid + session, self._keys.gid + gid]
+        keys = self._keys
+        named = [keys.at + openid, keys.sid + session, keys.gid + gid, keys.replica + openid]
         return self._ask(scripts.RELEASE, named, self._node, generation, session, REMEMBERED)
 
     def forget(self, openid: str, claims: Sequence[OwnClaim]) -> asyncio.Future[object]:
         """Remove what this node may have claimed without ever hearing of it; ``claims`` are what it has."""
         return self._ask(scripts.FORGET, [self._keys.at + openid], self._node, *(each.generation for each in claims))
+
+    async def sweep(self, era: str, cursor: int, count: int, gone: Sequence[str]) -> Swept | Refused:
+        """Look at so many keys, and remove the claims of the nodes ``gone`` that have no lease, and what led there."""
+        keys = self._keys
+        prefixes = keys.lease, era, keys.at, keys.sid, keys.gid, keys.all
+        answer = await self._ask(scripts.SWEEP, [keys.era], *prefixes, cursor, count, REMEMBERED, *gone)
+        if cast("list[bytes]", answer)[0] != b"ok":
+            return Refused.ERA
+        _, following, forgotten, dead = cast("tuple[bytes, bytes, int, list[bytes]]", answer)
+        return Swept(int(following), forgotten, tuple(node.decode() for node in dead))
+
+    def replicate(self, records: Sequence[tuple[str, int, int, bytes]], era: str) -> asyncio.Future[object]:
+        """Write records, each an openid, its claim, how many bytes are to be there, and the data.
+
+        The answer is a letter for each (``scripts``), or ``era``.
+        """
+        keys = self._keys
+        arguments: list[str | int | bytes] = [keys.at, keys.replica, era, self._node, self._keep]
+        for record in records:
+            arguments += record
+        return self._ask(scripts.REPLICATE, [keys.era], *arguments)
+
+    def refresh_replicas(self, openids: Sequence[str]) -> asyncio.Future[object]:
+        """Keep replicas for another while."""
+        return self._ask(scripts.REFRESH, [], self._keys.replica, self._keep, *openids)
+
+    async def replica(self, openid: str) -> bytes:
+        """Return what is written of the session of an openid; empty where nothing is."""
+        return cast("bytes", await self._ask(scripts.REPLICA, [self._keys.replica + openid]))
 
     async def find(self, kind: str, named: str) -> list[ClaimHolder]:
         """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first."""

@@ -32,9 +32,19 @@ class Keys:
         return f"{{{self.name}}}:at:"
 
     @property
+    def replica(self) -> str:
+        """Before an openid: what is written of its session."""
+        return f"{{{self.name}}}:replica:"
+
+    @property
     def sid(self) -> str:
         """Before a session id: its openid."""
         return f"{{{self.name}}}:sid:"
+
+    @property
+    def all(self) -> str:
+        """The pattern of all."""
+        return f"{{{self.name}}}:*"
 
     @property
     def gid(self) -> str:

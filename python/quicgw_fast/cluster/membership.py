@@ -77,8 +77,15 @@ class Membership:
         """When the directory grants claims again, whose data this node found to be new."""
         self.nodes: tuple[NodeRecord, ...] = ()
         """Those that the directory knew at the last renewal."""
+        self.renewal_took = 0.0
+        """Seconds of the last one."""
         metrics.gauge("lease_remaining", "For which the lease of this node surely holds", self._remaining, Unit.SECONDS)
         metrics.gauge("cluster_nodes", "Nodes whose lease there was at the last renewal", lambda: len(self.nodes))
+        metrics.gauge("directory_latency", "Of the last renewal", lambda: self.renewal_took, Unit.SECONDS)
+        standings = [(standing.value,) for standing in NodeStanding]
+        metrics.gauges(
+            "cluster_standing", "What this node may do", ("standing",), standings, self._standings, Unit.FLAG
+        )
         self._count_terms = metrics.counter(
             "lease_terms", "Terms of the lease: more than one means that it ran out, or that the directory changed"
         )
@@ -115,11 +122,23 @@ class Membership:
         self._task = asyncio.create_task(self._run(), name="cluster-lease")
 
     async def stop(self) -> None:
-        """Renew no more; idempotent. The lease passes by itself."""
+        """Renew no more; idempotent. The lease passes by itself, unless this node leaves."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+    async def leave(self) -> None:
+        """Count as dead from now on, if the directory can be told: nothing is acted on any more, behind ``stop``."""
+        if self._link.up:
+            try:
+                await self._entries.leave()
+            except DirectoryUnavailable as error:
+                _log.debug("lease not given back", extra={"reason": str(error)})
+
+    def _standings(self) -> dict[tuple[str, ...], float]:
+        now = self.standing
+        return {(standing.value,): standing is now for standing in NodeStanding}
 
     def _remaining(self) -> float:
         return round(max(0.0, self._lease.held_until - self._now()), 3)
@@ -154,6 +173,7 @@ class Membership:
         sent, new_era = self._now(), secrets.token_hex(6)
         renewed = await self._entries.renew(self._about(), server.run, new_era, founding=founding)
         now, era_before = self._now(), self._lease.era
+        self.renewal_took = round(now - sent, 6)
         if renewed.era == new_era and not founding:
             self._complete_at = now + self._lease.length
         self.nodes = renewed.nodes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 import socket
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,9 @@ from quicgw_fast.cluster.link import LONGEST_PAUSE, DirectoryLink, DirectoryUnav
 from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.placement import DirectoryPlacement
+from quicgw_fast.cluster.recovery import Recovery
+from quicgw_fast.cluster.replicas import Replicas
+from quicgw_fast.cluster.sweeping import Sweeping
 from quicgw_fast.cluster.taking import Taking
 from quicgw_fast.cluster.telling import Telling
 from quicgw_fast.config.values import write_duration
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.cluster.peers import Peers
+    from quicgw_fast.cluster.recovery import Retaining
     from quicgw_fast.config import ClusterConfig
     from quicgw_fast.observe import Metrics
 
@@ -42,6 +47,8 @@ RENEWALS_TIMED: Final = 3
 """Of which the quickest counts: a process that starts is slow itself."""
 TENDED_EVERY: Final = 1.0
 """Seconds between two looks at what passes with time."""
+
+_log = logging.getLogger("quicgw.cluster")
 
 
 def new_name(config: ClusterConfig) -> str:
@@ -63,13 +70,16 @@ class ClusterNode:
         about: Callable[[], dict[str, object]],
         void: Callable[[OwnClaim], None],
         changed: Callable[[NodeStanding], None],
+        dead_for: float,
+        retaining: Retaining | None = None,
         devices: int = 1,
         founding: bool = False,
     ) -> None:
         """``name`` is of this start alone (``new_name``). ``about`` gives what the others are to know of this node: its
         addresses, its version, its state. ``void`` is told of a claim that is somebody else's now, ``changed`` of
-        another standing. ``devices`` is how many sessions an openid may have, ``founding`` that nobody can have used
-        this directory before.
+        another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is
+        forgotten. ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices``
+        is how many sessions an openid may have, ``founding`` that nobody can have used this directory before.
 
         Raises ConfigError for a URL that cannot be used.
         """
@@ -88,15 +98,15 @@ class ClusterNode:
             longest_pause=min(LONGEST_PAUSE, config.lease / ATTEMPTS),
             changed=self._directory_changed,
         )
-        entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease)
-        taking = Taking(entries, peers, self.promises, clock, devices=devices)
-        self.telling = Telling(
-            self.claims, self.lease, entries, taking, outdated=lambda: self.membership.wake(), void=void
-        )
+        keep = 0.0 if retaining is None else retaining.keep
+        entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease, keep)
+        recovery = None if retaining is None else Recovery(metrics, retaining.revive)
+        taking = Taking(entries, peers, self.promises, clock, devices=devices, recovery=recovery)
+        whom = self.claims, self.lease, entries
+        self.telling = Telling(*whom, taking, outdated=lambda: self.membership.wake(), void=void)
+        self.replicas = Replicas(*whom, lambda: self.link.up, outdated=lambda: self.membership.wake(), void=void)
         release = self.telling.release
-        self._confirming = Confirming(
-            self.claims, self.lease, entries, taking, clock, metrics, release=release, void=void
-        )
+        self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
         self.membership = Membership(
             self.name,
             lambda: json.dumps(about()),
@@ -112,6 +122,9 @@ class ClusterNode:
             changed=changed,
         )
         self.placement = self._make_placement(entries, taking, clock, metrics)
+        self._sweeping = Sweeping(
+            name, self.membership, self.lease, self.promises, entries, clock, metrics, dead_for=dead_for
+        )
         self._tending: asyncio.Task[None] | None = None
 
     def _make_placement(
@@ -153,7 +166,7 @@ class ClusterNode:
         self._tending = asyncio.create_task(self._tend(), name="cluster-tend")
 
     async def stop(self) -> None:
-        """Leave it: what is claimed passes with the lease, or is fetched by others; idempotent."""
+        """Leave it, when nothing is acted on any more that is claimed; idempotent."""
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
@@ -161,6 +174,7 @@ class ClusterNode:
         await self.membership.stop()
         await self.placement.stop()
         await self.telling.stop()
+        await self.membership.leave()
         await self.link.close()
 
     async def _renewal_takes(self) -> float:
@@ -186,3 +200,7 @@ class ClusterNode:
         while True:
             await asyncio.sleep(TENDED_EVERY)  # nobody waits for these ends to the moment
             self.placement.tend(self._now())
+            try:
+                await self._sweeping.step()
+            except DirectoryUnavailable as error:
+                _log.debug("claims not swept", extra={"reason": str(error)})

@@ -52,6 +52,11 @@ class OwnClaim:
     lost: tuple[ClaimHolder, ...] = ()
     """Whose sessions died with their node, likewise."""
 
+    @property
+    def sure(self) -> bool:
+        """Whether the directory has it, as far as is known."""
+        return not (self.unwritten or self.unsure or self.contested)
+
 
 @dataclass(slots=True, eq=False)
 class Asking:

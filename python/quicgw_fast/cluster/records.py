@@ -71,6 +71,17 @@ class Again(Enum):
     """The data is new, and the claim was not good any more when that began: it has to be there, and the newest."""
 
 
+class Swept(NamedTuple):
+    """What came of one slice of a walk through the directory."""
+
+    cursor: int
+    """Where the walk goes on; 0: it is over."""
+    forgotten: int
+    """Claims that were removed."""
+    dead: tuple[str, ...]
+    """Nodes without a lease that claims were found of, also of those that are removed now."""
+
+
 class Asserted(NamedTuple):
     """What came of one claim that was written down again, or checked."""
 

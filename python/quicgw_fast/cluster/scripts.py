@@ -18,7 +18,7 @@ server, or in one slot.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _COMMON: Final = """
@@ -63,6 +63,13 @@ end
 return {was, era[1], there}
 """
 
+_LEAVE: Final = """
+-- KEYS: nodes; ARGV: prefix of leases, node
+redis.call('DEL', ARGV[1] .. ARGV[2])
+redis.call('HDEL', KEYS[1], ARGV[2])
+return 'ok'
+"""
+
 _VOUCH: Final = """
 -- KEYS: era, lease of the other; ARGV: era, lease in ms
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 'era' end
@@ -95,7 +102,8 @@ return {'ok', num(gen), told(holder, ARGV[1])}
 """
 
 _TAKE: Final = """
--- KEYS: at, era; ARGV: era, node, generation, generation of the holder, devices, prefix, 1 if it counts as dead
+-- KEYS: at, era, replica; ARGV: era, node, generation, generation of the holder, devices, prefix,
+-- 1 if the holder counts as dead, 1 if nothing is to be left of the replica, as the node writes none
 if redis.call('HGET', KEYS[2], 'id') ~= ARGV[1] then return 'era' end
 local g, list = fields(KEYS[1])
 local mine, its = tonumber(ARGV[3]), '-'
@@ -112,6 +120,7 @@ end
 for _, f in ipairs(list) do
   if f.key == ARGV[4] or (ARGV[5] == '1' and f.gen < mine) then redis.call('HDEL', KEYS[1], f.key) end
 end
+if ARGV[8] == '1' then redis.call('DEL', KEYS[3]) end
 return 'ok'
 """
 
@@ -127,10 +136,12 @@ return 'ok'
 """
 
 _RELEASE: Final = """
--- KEYS: at, sid, gid; ARGV: node, generation, session or -, ms for which an empty openid is remembered
+-- KEYS: at, sid, gid, replica; ARGV: node, generation, session or -, ms for which an empty openid is remembered
 local there = redis.call('HGET', KEYS[1], ARGV[2])
-if there and split(there) == ARGV[1] then redis.call('HDEL', KEYS[1], ARGV[2]) end
+local mine = there and split(there) == ARGV[1]
+if mine then redis.call('HDEL', KEYS[1], ARGV[2]) end
 local _, list = fields(KEYS[1])
+if mine and #list == 0 and ARGV[3] ~= '-' then redis.call('DEL', KEYS[4]) end
 local elsewhere = false
 for _, f in ipairs(list) do elsewhere = elsewhere or f.session == ARGV[3] end
 if not elsewhere then redis.call('DEL', KEYS[2]) end
@@ -171,6 +182,46 @@ end
 return 'ok'
 """
 
+_SWEEP: Final = """
+-- KEYS: era; ARGV: prefix of leases, era, prefix of at, of sid, of gid, pattern of all, where the walk is,
+-- how many to look at, ms for which an empty openid is remembered, then the nodes whose claims go
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[2] then return {'era'} end
+local gone, lives, dead, forgotten = {}, {}, {}, 0
+for i = 10, #ARGV do gone[ARGV[i]] = true end
+local function behind(key, prefix)
+  if string.sub(key, 1, #prefix) == prefix then return string.sub(key, #prefix + 1) end
+end
+local function is_dead(node)
+  if lives[node] == nil then
+    lives[node] = redis.call('EXISTS', ARGV[1] .. node) == 1
+    if not lives[node] then dead[#dead + 1] = node end
+  end
+  return not lives[node]
+end
+local walk = redis.call('SCAN', ARGV[7], 'MATCH', ARGV[6], 'COUNT', ARGV[8])
+for _, key in ipairs(walk[2]) do
+  local session, of_gid = behind(key, ARGV[4]), behind(key, ARGV[5])
+  if behind(key, ARGV[3]) then
+    local _, list = fields(key)
+    local left = #list
+    for _, f in ipairs(list) do
+      if is_dead(f.node) and gone[f.node] then
+        redis.call('HDEL', key, f.key)
+        left, forgotten = left - 1, forgotten + 1
+      end
+    end
+    if left == 0 and #list > 0 then redis.call('PEXPIRE', key, ARGV[9]) end
+  elseif session then
+    local openid = redis.call('GET', key)
+    local _, list = fields(ARGV[3] .. openid)
+    local wanted = false
+    for _, f in ipairs(list) do wanted = wanted or f.session == session or f.epoch == '-' end
+    if not wanted then redis.call('DEL', key) end
+  elseif of_gid and redis.call('EXISTS', ARGV[4] .. redis.call('GET', key)) == 0 then redis.call('DEL', key) end
+end
+return {'ok', walk[1], forgotten, dead}
+"""
+
 _ASSERT: Final = """
 -- KEYS: era, then at and sid of each claim; ARGV: prefix, era, node, devices, again | check | strict,
 -- then generation, session or -, epoch or -, openid of each
@@ -204,26 +255,64 @@ return answers
 """
 
 
+_REPLICATE: Final = """
+-- KEYS: era; ARGV: prefix of at, prefix of replicas, era, node, ms to keep them,
+-- then openid, generation, bytes that are to be there (0: a whole), data of each record; a letter for each is returned
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[3] then return 'era' end
+local told = {}
+for i = 6, #ARGV, 4 do
+  local key, behind, data, letter = ARGV[2] .. ARGV[i], tonumber(ARGV[i + 2]), ARGV[i + 3], 'k'
+  local held = redis.call('HGET', ARGV[1] .. ARGV[i], ARGV[i + 1])
+  if not held or split(held) ~= ARGV[4] then letter = 'g'
+  elseif behind == 0 then redis.call('SET', key, data, 'PX', ARGV[5])
+  elseif redis.call('APPEND', key, data) ~= behind + #data then
+    redis.call('DEL', key)
+    letter = 'a'
+  end
+  told[#told + 1] = letter
+end
+return table.concat(told)
+"""
+
+_REFRESH: Final = """
+-- ARGV: prefix of replicas, ms to keep them, then openids
+for i = 3, #ARGV do redis.call('PEXPIRE', ARGV[1] .. ARGV[i], ARGV[2]) end
+return 'ok'
+"""
+
+_REPLICA: Final = """
+-- KEYS: replica
+return redis.call('GET', KEYS[1]) or ''
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class AtomicScript:
     """One of them."""
 
     name: str
     text: str
+    sha: str = field(init=False)
+    """How the server calls it once it is loaded."""
 
-    @property
-    def sha(self) -> str:
-        """How the server calls it once it is loaded."""
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+    def __post_init__(self) -> None:
+        sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
 
 
 RENEW: Final = AtomicScript("renew", _COMMON + _RENEW)
+LEAVE: Final = AtomicScript("leave", _LEAVE)
 CLAIM: Final = AtomicScript("claim", _COMMON + _CLAIM)
 TAKE: Final = AtomicScript("take", _COMMON + _TAKE)
 SETTLE: Final = AtomicScript("settle", _COMMON + _SETTLE)
 RELEASE: Final = AtomicScript("release", _COMMON + _RELEASE)
 FIND: Final = AtomicScript("find", _COMMON + _FIND)
+SWEEP: Final = AtomicScript("sweep", _COMMON + _SWEEP)
 FORGET: Final = AtomicScript("forget", _COMMON + _FORGET)
 ASSERT: Final = AtomicScript("assert", _COMMON + _ASSERT)
 VOUCH: Final = AtomicScript("vouch", _COMMON + _VOUCH)
-ALL: Final = (RENEW, VOUCH, CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, ASSERT)
+REPLICATE: Final = AtomicScript("replicate", _COMMON + _REPLICATE)
+REFRESH: Final = AtomicScript("refresh", _REFRESH)
+REPLICA: Final = AtomicScript("replica", _REPLICA)
+_CLAIMS: Final = (CLAIM, TAKE, SETTLE, RELEASE, FIND, FORGET, SWEEP, ASSERT)
+ALL: Final = (RENEW, LEAVE, VOUCH, *_CLAIMS, REPLICATE, REFRESH, REPLICA)

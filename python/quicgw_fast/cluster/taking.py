@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.lease import Promises
     from quicgw_fast.cluster.peers import Peers
     from quicgw_fast.cluster.records import ClaimHolder, Refused
+    from quicgw_fast.cluster.recovery import Recovery
 
 FETCHED_WITHIN: Final = 0.6
 """Seconds in which a node has to give up its sessions, as a START waits for them (``pending_starts.LONGEST_WAIT``)."""
@@ -33,8 +34,17 @@ class Taking:
     """Asks the holder, then the directory; in that order, so that nobody is forgotten who has not given up."""
 
     def __init__(
-        self, entries: DirectoryEntries, peers: Peers, promises: Promises, clock: Clock, *, devices: int
+        self,
+        entries: DirectoryEntries,
+        peers: Peers,
+        promises: Promises,
+        clock: Clock,
+        *,
+        devices: int,
+        recovery: Recovery | None = None,
     ) -> None:
+        """``recovery`` brings sessions back whose node died; None where that is not to be."""
+        self.recovery = recovery
         self._entries = entries
         self._peers = peers
         self._promises = promises
@@ -58,9 +68,21 @@ class Taking:
 
     async def taken(
         self, openid: str, generation: int, holder: ClaimHolder, yielded: Yielded, era: str
-    ) -> Refused | None:
-        """Have the directory forget the holder; None when that is so. Raises DirectoryUnavailable."""
-        return await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
+    ) -> tuple[Refused | None, Yielded]:
+        """Have the directory forget the holder; None when that is so, with what there is then.
+
+        Raises DirectoryUnavailable.
+        """
+        refused = await self._entries.take(openid, generation, holder, era, dead=bool(yielded.lost))
+        return refused, yielded if refused is not None else await self.recovered(openid, yielded, era)
+
+    async def recovered(self, openid: str, yielded: Yielded, era: str) -> Yielded:
+        """Bring back what is lost, if it is written down, once it is ``taken``; raises DirectoryUnavailable."""
+        if self.recovery is None or not yielded.lost:
+            return yielded
+        replica = await self._entries.replica(openid)
+        state = self.recovery.revived(replica, openid, yielded.lost[0].node, era)
+        return yielded if state is None else Yielded((*yielded.arrivals, state), ())
 
     async def confirm(self, openid: str, holder: ClaimHolder) -> None:
         """Tell the holder that all is in good hands; raises PeerUnreachable, after which it forgets by itself."""

@@ -12,6 +12,7 @@ from quicgw_fast.config.loading import advice, changed, load, located, read, rea
 from quicgw_fast.config.mistakes import BadConfigError
 from quicgw_fast.config.models import Config
 from quicgw_fast.config.pem import load_authorities, load_pair, read_pem
+from quicgw_fast.config.sense_of_cluster import contradictions_of_cluster
 from quicgw_fast.config.tables.auth import AuthConfig
 from quicgw_fast.config.tables.cluster import ClusterConfig
 from quicgw_fast.config.tables.control import ControlConfig
@@ -58,6 +59,7 @@ __all__ = [
     "changed",
     "changes",
     "checked_path",
+    "contradictions_of_cluster",
     "effective",
     "effective_report",
     "files",

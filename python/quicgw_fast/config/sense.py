@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quicgw_fast.config.sense_of_cluster import contradictions_of_cluster
+from quicgw_fast.config.sense_of_cluster import contradictions_of_cluster, risks_of_cluster
 from quicgw_fast.config.tables.base import ReadIn
 from quicgw_fast.config.values import MAX_PORT, is_loopback, split_address, write_duration, write_size
 
@@ -230,6 +230,7 @@ def _risks_of_access(config: Config) -> Iterator[Advice]:
 def risks(config: Config) -> Iterator[Advice]:
     """Say what a client may do in good faith and must not, and what a stranger could."""
     yield from _risks_of_access(config)
+    yield from risks_of_cluster(config)
     session = config.session
     if session.timeout <= session.told_interval and "heartbeat_interval" not in session.model_fields_set:
         why = f"a client that keeps to heartbeats every {session.told_interval} s, the shortest there is, is closed"

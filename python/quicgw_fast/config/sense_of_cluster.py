@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from quicgw_fast.config.values import MAX_PORT, is_loopback, is_wildcard, split_address
+from quicgw_fast.config.values import MAX_PORT, is_loopback, is_wildcard, split_address, write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from quicgw_fast.config.tables.cluster import ClusterConfig
 
     Contradiction = tuple[tuple[Key, ...], str]
+
+
+SHORT_LEASE: Final = 1.0
+"""Seconds."""
 
 
 def contradictions_of_cluster(config: Config) -> Iterator[Contradiction]:
@@ -26,6 +30,14 @@ def contradictions_of_cluster(config: Config) -> Iterator[Contradiction]:
     yield from _of_access(config.cluster)
     yield from _of_the_way(config.cluster)
     yield from _of_ports(config)
+
+
+def risks_of_cluster(config: Config) -> Iterator[tuple[Key, str]]:
+    """Say what is probably not meant."""
+    lease = config.cluster.lease
+    if config.cluster.url is not None and lease < SHORT_LEASE:
+        why = "a gateway that stands still for so long, as on a machine with much to do, loses its sessions"
+        yield ("cluster", "lease"), f"cluster.lease is {write_duration(lease)}: {why}"
 
 
 def _of_access(cluster: ClusterConfig) -> Iterator[Contradiction]:

@@ -8,6 +8,7 @@ from quicgw_fast.control.group_calls import GroupKeeper, PresenceTeller
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher, Registrar
 from quicgw_fast.control.listen import reserved_port
 from quicgw_fast.control.pages import (
+    Scope,
     cluster_pages,
     config_pages,
     drain_pages,
@@ -40,6 +41,7 @@ __all__ = [
     "Pusher",
     "Refusals",
     "Registrar",
+    "Scope",
     "advertised_address",
     "cluster_pages",
     "config_pages",

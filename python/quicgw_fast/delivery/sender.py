@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quicgw_fast.backend.engine import PushToAll
+    from quicgw_fast.delivery.barrier import Barrier
     from quicgw_fast.errors import AnsweredError
     from quicgw_fast.observe import Metrics
     from quicgw_fast.ports import Link, TerminalReply
@@ -52,6 +53,8 @@ class OrderedSender(Generic[R]):
         self._make_room = make_room
         self._push_to_all = push_to_all
         self._link_of = link_of
+        self.barrier: Barrier[R] | None = None
+        """Who has messages written before they are sent; None where nobody does."""
 
     def reply(self, to: R, client_seq: int, msg_id: int, reply: TerminalReply) -> bool:
         """Send the reply to request ``client_seq`` with the notifies bound to it, as one step.
@@ -167,17 +170,24 @@ class OrderedSender(Generic[R]):
 
     def pump(self, to: R) -> None:
         """Hand over what is retained behind the cursor, as far as the connection has room."""
-        link = self._link_of(to)
-        while link is not None and to.cursor < to.outbox.last_seq and link.ready():
-            frames, cursor = to.outbox.replay(to.cursor, CHUNK)
+        self._hand_over(to, self._link_of(to), to.outbox.last_seq)
+        self._release_waiting(to)
+
+    def _release_waiting(self, to: R) -> None:
+        """Send what waits for room alone; what a release left behind waits for an acknowledgement."""
+        if to.outbox.held and not to.outbox.releasing and to.may_release and self.takes(to):
+            self.release(to)
+
+    def _hand_over(self, to: R, link: Link | None, last: int) -> None:
+        """Hand over what is retained between the cursor and a number, that included, as far as there is room."""
+        limit = CHUNK if last == to.outbox.last_seq else 1  # bytes: fewer than a message are one
+        while link is not None and to.cursor < last and link.ready():
+            frames, cursor = to.outbox.replay(to.cursor, limit)
             to.cursor, to.handed = cursor, max(to.handed, cursor)
             if not frames:  # overflowed: there is nothing to replay
                 return
             self._sent.value += len(frames)
             link.send(frames)
-        # What waits for room alone; what a release left behind waits for an acknowledgement.
-        if to.outbox.held and not to.outbox.releasing and to.may_release and self.takes(to):
-            self.release(to)
 
     def _release_first(self, to: R) -> None:
         if to.outbox.releasing and not self.release(to):

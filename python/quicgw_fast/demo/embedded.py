@@ -18,13 +18,15 @@ from quicgw_fast.reloading import Origin
 from quicgw_fast.transport import development_pair
 from quicgw_fast.upstream.grpcio.gateway_client import GatewayAccess
 from quicgw_fast.upstream.routing import MODES
+from quicgw_fast.workers import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from types import TracebackType
 
     from quicgw_fast.config import Config, ControlConfig, UpstreamConfig
     from quicgw_fast.reloading import ReadAgain
+    from quicgw_fast.workers import Seat
 
 LOOPBACK = "127.0.0.1"
 _CHOSEN = "has one of its own is chosen at its start; start it again for that"
@@ -82,12 +84,14 @@ async def embedded_gateway(
     certificate: Certificate,
     end: Callable[[], None] | None = None,
     origin: Origin | None = None,
+    seat: Seat = ALONE,
+    admin_ports: Callable[[], Sequence[int]] = tuple,
 ) -> AsyncIterator[Gateway]:
     """Start services and gateway; stop the gateway first, so that it can answer what it accepted.
 
     What ``config`` does not name is embedded: each service (or zone) without an address, and the certificate. An
-    embedded service steps aside while another one is registered in its place, or is named by a reload. ``end`` and
-    ``origin`` are the gateway's. Raises StartupError.
+    embedded service steps aside while another one is registered in its place, or is named by a reload. ``end``,
+    ``origin``, ``seat`` and ``admin_ports`` are the gateway's. Raises StartupError.
     """
     names = _not_named(config.upstream, config)
     async with AsyncExitStack() as stack:
@@ -99,7 +103,17 @@ async def embedded_gateway(
         if not _names_certificate(config):
             _log.info("certificate made", extra={"file": str(certificate.path)})
             config, key = _with_certificate(config, certificate), certificate.key
-        gateway = Gateway(config, dev=True, tls_key=key, stand_ins=services.addresses, end=end, origin=origin)
+        stand_ins = services.addresses
+        gateway = Gateway(
+            config,
+            dev=True,
+            tls_key=key,
+            stand_ins=stand_ins,
+            end=end,
+            origin=origin,
+            seat=seat,
+            admin_ports=admin_ports,
+        )
         await stack.enter_async_context(gateway)
         await services.use_gateway(reachable(gateway.addresses.grpc), _own_access(config.control))
         yield gateway

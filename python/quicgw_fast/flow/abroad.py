@@ -85,6 +85,8 @@ class Abroad:
         if session.elsewhere:
             self._sessions.add(session)
             self._ordered.arrived(session)
+            for request in [request for request in session.elsewhere.values() if request.lost]:
+                self._unknown(session, request)
 
     def take(self, handed: HandedReply) -> bool:
         """Reply to a request of a session here; False where the session is not here.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from quicgw_fast.carrier import MAX_BODY
 from quicgw_fast.clock import SteadyClock
-from quicgw_fast.delivery import OrderedSender
 from quicgw_fast.flow.accounts import Accounts
 from quicgw_fast.flow.arriving import Arriving
 from quicgw_fast.flow.attaching import Attaching
@@ -25,7 +24,8 @@ from quicgw_fast.flow.conversation import Legs
 from quicgw_fast.flow.conversations import Conversations
 from quicgw_fast.flow.crowding import Crowding
 from quicgw_fast.flow.draining import DrainState, HandOut
-from quicgw_fast.flow.fence import Fence, fenced
+from quicgw_fast.flow.fence import fenced
+from quicgw_fast.flow.fences import Fences, make_fences
 from quicgw_fast.flow.from_services import from_services
 from quicgw_fast.flow.housekeeping import Housekeeping
 from quicgw_fast.flow.journal import Journal
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.completions import Cancellable, Done
     from quicgw_fast.config import Config, LimitsConfig, OfflineConfig, ProcessorConfig, SessionConfig
+    from quicgw_fast.delivery import OrderedSender
     from quicgw_fast.errors import RequestError
     from quicgw_fast.events import EventLog
     from quicgw_fast.flow.elsewhere import Elsewhere
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.requests import RequestProcessor
     from quicgw_fast.observe import Metrics
     from quicgw_fast.overload import AttemptLimiter, Gates
-    from quicgw_fast.placement import Placement
+    from quicgw_fast.placement import Placement, ReplicaKeeper
     from quicgw_fast.ports import Call, Inflow, ReadingPace
     from quicgw_fast.store import OfflineStore
     from quicgw_fast.trace_context import RequestTracer
@@ -90,6 +91,8 @@ class Asked(NamedTuple):
     elsewhere: Elsewhere
     may_act: Callable[[str], bool] | None = None
     """Whether anything may be done for an openid now; None where that is always so."""
+    replicas: ReplicaKeeper | None = None
+    """Who keeps what other gateways go on from when this one dies; None where nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ def assemble_path(
 
     # Down
     base = engine, clock, metrics, asked, gates, config.offline
-    sender, fence, offline, accounts, closing, room, large = _down(*base, registry, budget, life, lambda: requests)
+    sender, fences, offline, accounts, closing, room, large = _down(*base, registry, budget, life, lambda: requests)
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
@@ -160,12 +163,12 @@ def assemble_path(
     started, ask = login_way(config.auth.login, clock, metrics, *about, call)
     logins = Logins(clock, metrics, *about, pool, ask, replies, lambda task: requests.dispatch(task))
     rules = gates.request, gates.task, Crowding(metrics, gates.queue, processor, replies, engine), request_memory
-    goes = replies, engine, pools.task_timeout, call_back
-    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, *goes, *traced)
+    to = replies, engine, pools.task_timeout, call_back
+    requests = Requests(clock, metrics, draining, *rules, processor, logins, ordered, *to, *traced, fences.replication)
 
     # Who comes in
     arriving, pace = Arriving(clock, metrics, lambda: limits().arriving_memory), config.drain.pace
-    whole = gates, farewell, asked, registry, sender, closing, offline, (life, times, limits), started, traced
+    whole = gates, farewell, asked, registry, sender, closing, offline, (life, times, limits), started, traced, fences
     tokens, refused, attaching, starts = _entrance(clock, metrics, draining, *whole, lambda came: moving.arrive(came))
     control = ControlMessages(clock, metrics, sender, closing, offline, tokens, times.window_bytes)
     judges = gates.held, gates.message, asked.may_act
@@ -178,7 +181,7 @@ def assemble_path(
     services = from_services(clock, metrics, draining, *whom, sender, offline, gates.push, many, engine, others, config)
 
     # What passes with time
-    tends = journal.flush, tokens.flush, *(p.tend for p in (arriving, offline, room, metrics, moving, fence, large))
+    tends = journal.flush, tokens.flush, *(p.tend for p in (arriving, offline, room, metrics, moving, fences, large))
     whose = registry, conversations, sender, closing, refused, times
     housekeeping = Housekeeping(clock, metrics, *whose, [*tends, *chores])
     return Path(
@@ -204,12 +207,13 @@ def _entrance(
     told: tuple[Lifecycle, SessionConfig, Callable[[], LimitsConfig]],
     started: Callable[[Session, Grant], None],
     traced: tuple[RequestTracer | None, Inflow],
+    fences: Fences,
     arrive: Callable[[Sequence[bytes]], object],
 ) -> tuple[Tokens, StartRefusals, Attaching, StartHandler]:
     """Who lets clients in. ``told`` is who hears of it, and of what clients hear."""
     tokens = Tokens(clock, metrics, asked.authenticator, gates.renewal, gates.attempts, started)
     refused = StartRefusals(metrics, farewell)
-    pending, stays = PendingStarts(clock, draining, registry, refused), (refused, asked.may_act)
+    pending, stays = PendingStarts(clock, draining, registry, refused), (refused, asked.may_act, fences.replication)
     attaching = Attaching(clock, metrics, registry, sender, closing, offline, tokens, pending, *told, *stays)
     who = asked.placement, pending, refused, attaching, arrive
     return tokens, refused, attaching, StartHandler(clock, metrics, draining, gates.start, tokens, *who, *traced)
@@ -226,22 +230,21 @@ def _down(
     budget: ByteBudget,
     life: Lifecycle,
     requests: Callable[[], Requests],
-) -> tuple[OrderedSender[Session], Fence, Offline, Accounts, Closing, Memory, LargeSessions]:
+) -> tuple[OrderedSender[Session], Fences, Offline, Accounts, Closing, Memory, LargeSessions]:
     """The way down, and how sessions end: what a full window or memory brings about ends one."""
-    fence = Fence(asked.may_act, lambda session: sender.pump(session))
-    sender: OrderedSender[Session] = OrderedSender(
+    fences = make_fences(clock, metrics, asked.may_act, asked.replicas, registry, lambda session: sender.pump(session))
+    sender: OrderedSender[Session] = fences.make_sender(
         metrics,
         lambda session: closing.overflowed(session),
         lambda needed: room.make_room(needed),
         engine.push_to_all,
-        fence.link_of,
     )
     offline = Offline(SteadyClock(clock), metrics, asked.store, registry, sender, offline_settings)
     accounts = Accounts(metrics, lambda: (session.outbox.tally for session in registry), offline.share)
     closing = Closing(clock, metrics, registry, life, accounts, offline, lambda session: requests().give_up(session))
     room = Memory(clock, metrics, registry, budget, closing, sender.overflow)
     large = LargeSessions(metrics, registry, closing, gates.session, gates.memory.closes_sessions)
-    return sender, fence, offline, accounts, closing, room, large
+    return sender, fences, offline, accounts, closing, room, large
 
 
 def _make_registry(

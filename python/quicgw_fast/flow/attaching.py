@@ -12,6 +12,7 @@ from quicgw_fast.proto.client_pb2 import StartResponse
 from quicgw_fast.session import NO_NOTIFIES, Event, Gap, ResumeDecision, Session, StartClaim, decide, gap_to_tell
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping, Sequence
 
     from quicgw_fast.clock import Clock
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.lifecycle import Lifecycle
     from quicgw_fast.flow.offline import Offline
     from quicgw_fast.flow.pending_starts import AdmittedStart, PendingStarts
+    from quicgw_fast.flow.replication import Replication
     from quicgw_fast.flow.start_refusals import StartRefusals
     from quicgw_fast.flow.tokens import Tokens
     from quicgw_fast.observe import Metrics
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 RECOVERED: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Classes of how many messages a resume sends again; the window has 1024 by default."""
+RETRY_WRITING: Final = 500
+"""Milliseconds after which a client may come again whose session could not be written down."""
 OUTCOMES: Final = (
     ("started", ResetReason.NONE.name),
     ("resumed", ResetReason.NONE.name),
@@ -56,10 +60,12 @@ class Attaching:
         limits: Callable[[], LimitsConfig],
         refusals: StartRefusals,
         may_act: Callable[[str], bool] | None,
+        replication: Replication | None,
     ) -> None:
         """``limits`` are those that hold when a client comes, which it is told (protocol §2).
 
-        ``may_act`` says whether an openid is still here; None where it cannot go.
+        ``may_act`` says whether an openid is still here; None where it cannot go. ``replication`` is there where a
+        session has to be written down before its client may know of it.
         """
         self._clock = clock
         self._count_starts = metrics.counter("starts", "Sessions that began without anything lost")
@@ -91,6 +97,7 @@ class Attaching:
         self._limits = limits
         self._refusals = refusals
         self._may_act = may_act
+        self._replication = replication
         self.reconfigure(times)
 
     def reconfigure(self, times: SessionConfig) -> None:
@@ -165,6 +172,29 @@ class Attaching:
         self._registry.devices.attached(session)
         self._count_outcomes[_result(verdict), verdict.reason.name].value += 1
         self._lifecycle.began(session, verdict)
+        if self._replication is None:
+            self._tell(start, verdict, session)
+        else:
+            written = self._replication.started(session)
+            self._pending.hold(start, written, partial(self._written, start, verdict, session, written))
+
+    def _written(
+        self, start: AdmittedStart, verdict: ResumeDecision, session: Session, written: asyncio.Future[None]
+    ) -> None:
+        """The session is written down, or nobody waits for that any longer."""
+        if not start.client.current:  # it ended meanwhile
+            return
+        if self._replication is None or not written.done():
+            why = "the directory does not answer, in which the session has to be written down"
+            error = RequestError(ErrorCode.OVERLOADED, "not now", why, retry_after_ms=RETRY_WRITING)
+            self._refusals.refuse(start.client, start.msg_id, error, CloseCode.INTERNAL)
+            return
+        self._replication.answered(session)
+        self._tell(start, verdict, session)
+
+    def _tell(self, start: AdmittedStart, verdict: ResumeDecision, session: Session) -> None:
+        """Answer the START, and send what its client does not have."""
+        client, claim, grant = start.client, start.claim, start.grant
         gap = self._gap(claim.openid, verdict)
         headers = {**(gap.headers() if gap else {}), **self._tokens.lifetime(grant), **self._limits_now()}
         answer = self._answer(session, claim, verdict).SerializeToString()

@@ -35,6 +35,10 @@ class ConnectedClient(Protocol):
     def open(self) -> bool:
         """Whether anything that is done for this connection still reaches its client."""
 
+    @property
+    def current(self) -> bool:
+        """Whether this connection still speaks for its session."""
+
     def attach(self, session: Session, cursor: int) -> None:
         """Have it speak for ``session`` from now on; ``cursor`` is the highest number that its client has."""
 

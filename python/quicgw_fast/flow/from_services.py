@@ -48,5 +48,5 @@ def from_services(
     """Make all of them; broadcasts and pushes to groups go the same way, by ``many``."""
     way = sender, offline, gate, many, engine.encode_body, elsewhere, config.push
     pushes = Pushes(clock, metrics, draining, targets, registry, *way, config.session.bind_timeout)
-    groups = Groups(clock, metrics, targets, registry.groups, many, engine.encode_body, config.push)
+    groups = Groups(clock, metrics, targets, registry.groups, many, engine.encode_body, config.push, sender.barrier)
     return FromServices(pushes, groups, Presence(clock, registry))

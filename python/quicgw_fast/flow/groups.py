@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
+    from quicgw_fast.delivery import Barrier
     from quicgw_fast.flow.targets import Targets
     from quicgw_fast.flow.to_many import ToMany
     from quicgw_fast.observe import Metrics
@@ -53,8 +54,9 @@ class Groups:
         many: ToMany,
         encode_body: EncodeBody,
         settings: PushConfig,
+        barrier: Barrier[Session] | None,
     ) -> None:
-        """``encode_body`` is the engine's."""
+        """``encode_body`` is the engine's, ``barrier`` the sender's."""
         self._clock = clock
         self._count_joins = metrics.counter(
             "group_joins", "Sessions that joined a group, or were given another time there"
@@ -66,6 +68,7 @@ class Groups:
         self._index = index
         self._many = many
         self._encode_body = encode_body
+        self._barrier = barrier
         counted = KeyCounters(
             metrics.counter("group_pushes_repeated", "Pushes to groups that were answered as one before them was"),
             metrics.counter(
@@ -93,6 +96,7 @@ class Groups:
         ends_at = self._clock.now() + request.ttl_ms / 1000 if request.ttl_ms else None
         for session in sessions:
             self._index.join(session, request.group, ends_at)
+        await self._written(sessions)
         self._count_joins.value += len(sessions)
         return GroupResponse(success=True, message="joined", sessions=len(sessions))
 
@@ -109,6 +113,7 @@ class Groups:
         members = [session for session in sessions if is_member(session, request.group, now)]
         for session in members:
             self._index.leave(session, request.group)
+        await self._written(members)
         self._count_leaves.value += len(members)
         return GroupResponse(success=True, message="left" if members else "not a member", sessions=len(members))
 
@@ -145,6 +150,7 @@ class Groups:
         whom = partial(self._members, group), partial(self._still, group)
         many = ForMany(body, EntryKind.GROUP, group, *whom, request.spread_id)
         reached = await self._many.send(many)
+        await self._written()
         if reached.refusal is not None and not reached.sent:
             return self._refusal(reached.refusal.code, reached.refusal.why)
         return GroupPushResponse(
@@ -155,6 +161,13 @@ class Groups:
             pending_bytes=reached.pending,
             most_pending_bytes=reached.most,
         )
+
+    async def _written(self, changed: Sequence[Session] = ()) -> None:
+        """Wait until nothing is lost of what was taken, with what else of these sessions has changed."""
+        if self._barrier is not None:
+            for session in changed:
+                self._barrier.changed(session)
+            await self._barrier.written()
 
     def _members(self, group: str) -> list[Session]:
         return self._index.members(group, self._clock.now())

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from quicgw_fast.session import Attempts, Registry, StartClaim
     from quicgw_fast.store import PutResult
 
-Awaited: TypeAlias = "asyncio.Future[Place] | asyncio.Future[list[PutResult]]"
-"""What a START waits for: an answer of the placement or of the offline store."""
+Awaited: TypeAlias = "asyncio.Future[Place] | asyncio.Future[list[PutResult]] | asyncio.Future[None]"
+"""What a START waits for: an answer of the placement or of the offline store, or that its session is written down."""
 
 LONGEST_WAIT = 1.0
 """Seconds that a START waits for one answer. It is refused when the placement has not answered by then; what the
-offline store is found not to have taken later than that is told by the openid's next START."""
+offline store is found not to have taken later than that is told by the openid's next START. So is one whose session
+could not be written down: that goes on without a client."""
 
 _log = logging.getLogger("quicgw.session")
 

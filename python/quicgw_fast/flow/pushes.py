@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from quicgw_fast.backend.engine import EncodeBody
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import PushConfig
-    from quicgw_fast.delivery import OrderedSender
+    from quicgw_fast.delivery import Barrier, OrderedSender
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.elsewhere import Elsewhere
     from quicgw_fast.flow.offline import Offline
@@ -96,6 +96,7 @@ class Pushes:
         self._parcels = Parcels(clock, metrics, offline.tracking, settings)
         self._tracking = offline.tracking
         self._bind_timeout = bind_timeout
+        self._barrier = sender.barrier
 
     def reconfigure(self, bind_timeout: float, settings: PushConfig) -> None:
         """Have the notifies that are bound from now on wait for so many seconds, and go by other bounds."""
@@ -107,33 +108,48 @@ class Pushes:
         """Answer all who wait for an acknowledgement; what of theirs is stored waits for the next process."""
         self._parcels.stop()
 
-    async def push(self, request: UnicastPushRequest, *, follow: bool = False, ask: bool = True) -> Taken:
+    async def push(
+        self, request: UnicastPushRequest, *, follow: bool = False, ask: bool = True, sure: bool = True
+    ) -> Taken:
         """Deliver, cache, bind or store one notify, and say which; with ``follow``, to wait for what becomes of it.
 
         Without ``ask`` another gateway was asked for it, and found it here: what is not here is refused with MOVED.
+        Without ``sure`` somebody else sees to it that it is written down.
         """
         self._count_pushes.value += 1
         if not request.idempotency_key:
-            return await self._take(request, follow=follow, ask=ask)
-        try:
-            target = request.target_type, request.target_id
-            return await self._keys.once(target, request, partial(self._take, request, follow=follow, ask=ask))
-        except PushRefused as refused:
-            return Taken(self._refusal(refused))
+            taken = await self._take(request, follow=follow, ask=ask)
+        else:
+            try:
+                target = request.target_type, request.target_id
+                taken = await self._keys.once(target, request, partial(self._take, request, follow=follow, ask=ask))
+            except PushRefused as refused:
+                return Taken(self._refusal(refused))
+        if sure and self._barrier is not None:
+            await self._written([taken], self._barrier)
+        return taken
 
-    async def batch(self, requests: Iterable[UnicastPushRequest]) -> list[Taken]:
-        """Take one after the other; what one of them comes to means nothing to the others."""
+    async def batch(self, requests: Iterable[UnicastPushRequest], *, ask: bool = True) -> list[Taken]:
+        """Take one after the other; what one of them comes to means nothing to the others. ``ask`` as in ``push``."""
         taken: list[Taken] = []
         try:
             for number, request in enumerate(requests, 1):
-                taken.append(await self.push(request))
+                taken.append(await self.push(request, ask=ask, sure=False))
                 if number % BATCH_SLICE == 0:
                     await asyncio.sleep(0)
         except BaseException:
-            for each in taken:
-                each.forgo()
+            _forgo(taken)
             raise
+        if self._barrier is not None:
+            await self._written(taken, self._barrier)
         return taken
+
+    async def _written(self, taken: list[Taken], barrier: Barrier[Session]) -> None:
+        try:
+            await barrier.written()
+        except BaseException:
+            _forgo(taken)
+            raise
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took it."""
@@ -144,6 +160,8 @@ class Pushes:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
         many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in, request.spread_id)
         reached = await self._many.send(many)
+        if self._barrier is not None:
+            await self._barrier.written()
         return BroadcastResponse(
             sent_count=reached.sent, message="sent", pending_bytes=reached.pending, most_pending_bytes=reached.most
         )
@@ -314,6 +332,11 @@ class Pushes:
         if parcel is not None:
             (self._tracking.sent if sent else self._tracking.waits)(session, parcel)
         return _sent(session) if sent else "bound"
+
+
+def _forgo(taken: list[Taken]) -> None:
+    for each in taken:
+        each.forgo()
 
 
 def _logged_in(sessions: list[Session]) -> list[Session]:

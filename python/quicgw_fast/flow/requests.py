@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from quicgw_fast.backend.errors import NumbersUsedUp
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quicgw_fast.flow.draining import DrainState
     from quicgw_fast.flow.login import Logins
     from quicgw_fast.flow.ordered import OrderedActions
+    from quicgw_fast.flow.replication import Replication
     from quicgw_fast.flow.replies import Replies
     from quicgw_fast.flow.request_memory import RequestMemory
     from quicgw_fast.observe import Metrics
@@ -66,8 +67,12 @@ class Requests:
         call_back: CallBack,
         tracer: RequestTracer | None,
         inflow: Inflow,
+        replication: Replication | None,
     ) -> None:
-        """``timeout``: the seconds a request may take; ``inflow`` has what is being handed over."""
+        """``timeout``: the seconds a request may take; ``inflow`` has what is being handed over.
+
+        ``replication`` is there where a request has to be written down before its service is called.
+        """
         self._call_back = call_back
         self._tracer = tracer
         self._inflow = inflow
@@ -88,6 +93,9 @@ class Requests:
         self._replies = replies
         self._longest = timeout
         self._stopped = False
+        self._replication = replication
+        self._begin = self.dispatch if replication is None else partial(replication.accepted, go_on=self.dispatch)
+        """What is done with a task that has just been accepted here."""
 
     def reconfigure(self, timeout: float) -> None:
         """Give the requests that come from now on so many seconds."""
@@ -126,14 +134,21 @@ class Requests:
         return [*map(_as_elsewhere, tasks), *session.elsewhere.values()]
 
     def coming_along(self, session: Session) -> list[WaitingRequest]:
-        """The others: what waits behind its hello, and cannot go on before the session knows how that ended."""
-        return [_as_waiting(task) for task in self._logins.behind(session)]
+        """The others: what waits behind its hello, and cannot go on before the session knows how that ended.
+
+        And what is not written down yet, so that it has not begun.
+        """
+        return [_as_waiting(task) for task in self._not_begun(session)]
 
     def left(self, session: Session) -> None:
         """The session moved: let go of what came along."""
-        for task in self._logins.behind(session):
+        for task in self._not_begun(session):
             self._memory.give_back(session, task.cost)
         self._logins.leave(session)
+
+    def _not_begun(self, session: Session) -> list[AsyncTask[Session]]:
+        unwritten = [] if self._replication is None else self._replication.tasks(session)
+        return [*self._logins.behind(session), *unwritten]
 
     def forget(self, session: Session) -> None:
         """The session moved so long ago that whatever ran for it here has its reply."""
@@ -146,7 +161,7 @@ class Requests:
             about = each.accepted_at, each.deadline, each.is_login, each.metadata
             task = AsyncTask(session, each.msg_id, each.request, *about, cost=each.cost)
             self._memory.take(session, each.cost)
-            self.dispatch(task)
+            self._begin(task)
 
     def accept(self, session: Session, request: ClientRequest, traffic: Traffic) -> Close | None:
         """Accept the message if its number is the expected one, and see to its reply.
@@ -178,7 +193,7 @@ class Requests:
             return None
         if self._tracer is not None:
             task.trace = self._tracer.begin(forwarded, task.metadata, self._inflow.began, now)
-        self.dispatch(task)
+        self._begin(task)
         return None
 
     def _refuse(self, session: Session, request: ClientRequest, refusal: Refusal) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import PushType
 from quicgw_fast.flow.departures import OutdatedClaim
 from quicgw_fast.flow.elsewhere import HandedReply
-from quicgw_fast.flow.pushes import BATCH_SLICE
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import node_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
     from quicgw_fast.cluster.membership import Membership
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.placement import DirectoryPlacement
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.joining.operators import ForOperators
     from quicgw_fast.proto import service_pb2
 
     Register: TypeAlias = Callable[
@@ -43,7 +43,8 @@ class LocalDesk:
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         """Take replies first: pushes may be bound behind them, and neither waits for the other."""
         taken = [self._path.moving.abroad.take(_handed(reply)) for reply in request.replies]
-        return pb.CarryResponse(answers=await self._take(request.pushes), taken=taken)
+        pushes = await self._services.pushes.batch(request.pushes, ask=self._ask)
+        return pb.CarryResponse(answers=[push.answer for push in pushes], taken=taken)
 
     async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
         """Take one, and wait as its sender does."""
@@ -83,14 +84,6 @@ class LocalDesk:
         """Take a service in that offered itself elsewhere, or let it go."""
         return await self._register(request)
 
-    async def _take(self, pushes: Sequence[service_pb2.UnicastPushRequest]) -> list[service_pb2.UnicastPushResponse]:
-        answers = []
-        for number, push in enumerate(pushes, 1):
-            answers.append((await self._services.pushes.push(push, ask=self._ask)).answer)
-            if number % BATCH_SLICE == 0:
-                await asyncio.sleep(0)  # as in a batch of a service
-        return answers
-
 
 class Desk(LocalDesk):
     """Serves the other nodes of a cluster."""
@@ -103,12 +96,17 @@ class Desk(LocalDesk):
         membership: Membership,
         register: Register,
         describe: Callable[[str], Awaitable[pb.DescribeResponse]],
+        operators: ForOperators,
+        drain: Callable[[], float] | None,
     ) -> None:
+        """``drain`` as in ``ForOperators``."""
         super().__init__(path, register)
         self._placement = placement
         self._claims = claims
         self._membership = membership
         self._describe = describe
+        self._operators = operators
+        self._drain = drain
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
         """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
@@ -136,6 +134,16 @@ class Desk(LocalDesk):
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
         """Tell how this node is, to one that is known from now on."""
         return await self._describe(request.node)
+
+    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
+        """Tell operators of what is here."""
+        found = await self._operators.look(request)
+        return pb.LookResponse(page=b"" if found is None else json.dumps(found).encode())
+
+    async def drain(self, request: pb.DrainRequest) -> pb.DrainResponse:
+        """Begin to stop, unless that is another's to do."""
+        del request
+        return pb.DrainResponse() if self._drain is None else pb.DrainResponse(drains=True, at_most=self._drain())
 
 
 def _handed(reply: pb.HandedReply) -> HandedReply:

@@ -7,19 +7,18 @@ import logging
 import math
 from typing import TYPE_CHECKING
 
-from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.errors import NodesUnreached
 from quicgw_fast.joining.groups import GroupsEverywhere, new_spread_id
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-    from typing import Any
+    from collections.abc import Awaitable, Callable, Sequence
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.peering import NodeClient
     from quicgw_fast.flow.from_services import FromServices
     from quicgw_fast.flow.kicking import Kicks
     from quicgw_fast.flow.taken import Taken
+    from quicgw_fast.joining.others import Others
     from quicgw_fast.placement import Placement
     from quicgw_fast.proto import service_pb2 as pb
 
@@ -31,16 +30,17 @@ class Everywhere:
 
     def __init__(
         self,
+        name: str,
         clock: Clock,
         client: NodeClient,
-        others: Callable[[], Collection[str]],
+        others: Others,
         placement: Placement,
         services: FromServices,
         kicks: Kicks,
         register: Callable[[pb.UpstreamRegisterRequest], Awaitable[pb.UpstreamRegisterResponse]],
     ) -> None:
-        """``others`` are the other nodes that are known; ``services`` and ``register`` are for what is here."""
-        self.groups = GroupsEverywhere(client, others, placement, services)
+        """``name`` is this node's; ``services`` and ``register`` are for what is here."""
+        self.groups = GroupsEverywhere(name, client, others, placement, services)
         self._now = clock.now
         self._client = client
         self._others = others
@@ -70,14 +70,11 @@ class Everywhere:
     async def broadcast(self, request: pb.BroadcastRequest) -> pb.BroadcastResponse:
         """To the sessions of every node; ``sent_count`` is the sum, and nodes that did not answer are named."""
         request.spread_id = new_spread_id()
-        others = list(self._others())
-        asked = asyncio.gather(*(self._reached(self._client.broadcast(node, request)) for node in others))
-        here, there = await self._pushes.broadcast(request), await asked
+        others = self._others.all(lambda node: self._client.broadcast(node, request))
+        there, here = await asyncio.gather(others, self._pushes.broadcast(request))
         here.everywhere = True
-        for node, answer in zip(others, there, strict=True):
-            if answer is None:
-                here.unreached_nodes.append(node)
-                continue
+        here.unreached_nodes.extend(there.unreached)
+        for answer in there.answers.values():
             here.sent_count += answer.sent_count
             here.pending_bytes += answer.pending_bytes
             here.most_pending_bytes = max(here.most_pending_bytes, answer.most_pending_bytes)
@@ -88,7 +85,7 @@ class Everywhere:
         answer = await self._register(request)
         if answer.success:
             self._remember(request)
-            for node in self._others():
+            for node in self._others.names():
                 self._tell(node, request)
         return answer
 
@@ -102,12 +99,10 @@ class Everywhere:
         ended = self._kicks.kick(openid=openid, session_id=session_id, reason=reason)
         if ended:
             return ended
-        others = list(self._others())
-        asked = (self._reached(self._client.kick(node, openid, session_id, reason)) for node in others)
-        answers = await asyncio.gather(*asked)
-        ended = sum(answer or 0 for answer in answers)
-        if not ended and None in answers:
-            raise NodesUnreached([node for node, answer in zip(others, answers, strict=True) if answer is None])
+        there = await self._others.all(lambda node: self._client.kick(node, openid, session_id, reason))
+        ended = sum(there.answers.values())
+        if not ended and there.unreached:
+            raise NodesUnreached(there.unreached)
         return ended
 
     def joined(self, node: str) -> None:
@@ -134,14 +129,7 @@ class Everywhere:
         task.add_done_callback(self._tasks.discard)
 
     async def _told(self, node: str, request: pb.UpstreamRegisterRequest) -> None:
-        answer = await self._reached(self._client.register(node, request))
+        answer = await self._others.ask(node, self._client.register(node, request))
         if answer is not None and not answer.success:
             fields = {"node": node, "address": request.address, "reason": answer.message}
             _log.warning("registration refused elsewhere", extra=fields)
-
-    async def _reached(self, call: Coroutine[Any, Any, Any]) -> Any:
-        try:
-            return await call
-        except PeerUnreachable as error:
-            _log.warning("node not reached", extra={"reason": str(error)})
-            return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quicgw_fast.errors import needs_extra
+from quicgw_fast.config import contradictions_of_cluster
+from quicgw_fast.errors import ConfigError, needs_extra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.config import ClusterConfig, Config
     from quicgw_fast.flow.assembly import Path
+    from quicgw_fast.flow.session_views import SessionViews
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.joining.member import Member
     from quicgw_fast.observe import Metrics
@@ -20,19 +22,28 @@ if TYPE_CHECKING:
 
 
 def join(
-    config: Config, clock: Clock, metrics: Metrics, seat: Seat, path: Callable[[], Path], register: Register
+    config: Config,
+    clock: Clock,
+    metrics: Metrics,
+    seat: Seat,
+    path: Callable[[], Path],
+    views: Callable[[], SessionViews],
+    register: Register,
+    drain: Callable[[], float] | None,
 ) -> Member | None:
     """Make the member of a cluster that ``[cluster]`` describes; None for a gateway that is alone.
 
-    ``path`` gives the way of a message, which is put together behind this, and ``register`` takes a service in. Raises
-    ConfigError for what cannot be used, also where the directory's client is not installed.
+    ``path``, ``views``, ``register`` and ``drain`` are as in ``Member``. Raises ConfigError for what cannot be used,
+    also where the directory's client is not installed.
     """
     if config.cluster.url is None:
         return None
+    for keys, why in contradictions_of_cluster(config):  # one that was not loaded has not been judged yet
+        raise ConfigError(f"{', '.join('.'.join(key) for key in keys)}: {why}")
     with _needs_client():
         from quicgw_fast.joining.member import Member
 
-    return Member(config, clock, metrics, seat, path, register)
+    return Member(config, clock, metrics, seat, path, views, register, drain)
 
 
 def try_joining(config: ClusterConfig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -14,11 +13,12 @@ from quicgw_fast.placement import Place
 from quicgw_fast.proto import service_pb2 as pb
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from quicgw_fast.cluster.peering import NodeClient
     from quicgw_fast.flow.from_services import FromServices
     from quicgw_fast.flow.targets import PushRefused
+    from quicgw_fast.joining.others import Others
     from quicgw_fast.placement import Placement
 
     Asked = TypeVar("Asked", pb.JoinGroupRequest, pb.LeaveGroupRequest)
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LENGTH: Final = 8
 """Bytes of the id of something that is for many."""
 BETWEEN = "/"
-"""In a cursor, between the name of a node and the cursor there; empty before it: this one."""
+"""In a cursor, between the name of a node and the cursor there."""
 
 
 def new_spread_id(group: str = "", key: str = "") -> bytes:
@@ -40,13 +40,10 @@ class GroupsEverywhere:
     """Answers as ``flow.groups`` and ``flow.presence`` do, for all nodes."""
 
     def __init__(
-        self,
-        client: NodeClient,
-        others: Callable[[], Collection[str]],
-        placement: Placement,
-        services: FromServices,
+        self, name: str, client: NodeClient, others: Others, placement: Placement, services: FromServices
     ) -> None:
-        """``others`` are the other nodes that are known; ``services`` answer for what is here."""
+        """``name`` is this node's; ``services`` answer for what is here."""
+        self._name = name
         self._client = client
         self._others = others
         self._placement = placement
@@ -75,35 +72,36 @@ class GroupsEverywhere:
         here.everywhere = True
         if not here.success:
             return here
-        others = list(self._others())
-        answers = await asyncio.gather(*(self._client.spread(node, request) for node in others), return_exceptions=True)
-        for node, answer in zip(others, answers, strict=True):
-            if isinstance(answer, PeerUnreachable):
-                here.unreached_nodes.append(node)
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                here.sent_count += answer.sent_count
-                here.member_count += answer.member_count
-                here.pending_bytes += answer.pending_bytes
-                here.most_pending_bytes = max(here.most_pending_bytes, answer.most_pending_bytes)
+        there = await self._others.all(lambda node: self._client.spread(node, request))
+        here.unreached_nodes.extend(there.unreached)
+        for answer in there.answers.values():
+            here.sent_count += answer.sent_count
+            here.member_count += answer.member_count
+            here.pending_bytes += answer.pending_bytes
+            here.most_pending_bytes = max(here.most_pending_bytes, answer.most_pending_bytes)
         return here
 
     async def members(self, request: pb.GroupMembersRequest) -> pb.GroupMembersResponse:
-        """Return a page of the members: of this node first, then of the others by their names."""
+        """Return a page of the members: of one node after the other, by their names, of which the cursor has one.
+
+        So it means the same at each of them. A node that does not answer is named, and the next page is another's.
+        """
         node, between, cursor = request.cursor.partition(BETWEEN)
-        if not between:
-            node, cursor = "", request.cursor
+        if request.cursor and not between:
+            told = "cursor must be what next of the page before says"
+            return pb.GroupMembersResponse(success=False, message=told, error_code=PushCode.BAD_OPTIONS)
+        node = node or self._behind("")
         asked = pb.GroupMembersRequest(group=request.group, limit=request.limit, cursor=cursor)
-        try:
-            answer = await (self._client.members(node, asked) if node else self._here.groups.members(asked))
-        except PeerUnreachable as error:
-            return pb.GroupMembersResponse(
-                success=False, message=str(error), error_code=PushCode.NODE_UNREACHABLE, next=self._behind(node)
-            )
+        if node == self._name:
+            answer = await self._here.groups.members(asked)
+        else:
+            there = await self._others.ask(node, self._client.members(node, asked))
+            silent = pb.GroupMembersResponse(success=True, message="members", unreached_nodes=[node])
+            answer = silent if there is None else there
         answer.everywhere = True
         if answer.success:
-            answer.next = f"{node}{BETWEEN}{answer.next}" if answer.next else self._behind(node)
+            following = self._behind(node)
+            answer.next = f"{node}{BETWEEN}{answer.next}" if answer.next else following and f"{following}{BETWEEN}"
         return answer
 
     async def sessions_of(self, request: pb.SessionsOfRequest) -> pb.SessionsOfResponse:
@@ -112,16 +110,16 @@ class GroupsEverywhere:
         here.everywhere = True
         place = await self._found("openid", request.openid)
         for node in place.nodes:
-            try:
-                here.sessions.extend((await self._client.present(node, request)).sessions)
-            except PeerUnreachable:
+            there = await self._others.ask(node, self._client.present(node, request))
+            if there is None:
                 here.unreached_nodes.append(node)
+            else:
+                here.sessions.extend(there.sessions)
         return here
 
     def _behind(self, node: str) -> str:
-        """The cursor of the node behind this one; empty behind the last."""
-        following = sorted(other for other in self._others() if other > node)
-        return f"{following[0]}{BETWEEN}" if following else ""
+        """The node that comes behind this one; empty behind the last."""
+        return min((name for name in (self._name, *self._others.names()) if name > node), default="")
 
     async def _where(
         self,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.observe.metrics import Family, Metrics, Value
 
-SECTIONS = ("transport", "logins", "offline")
+SECTIONS = ("transport", "logins", "offline", "cluster")
 """Where the rest of the name is the key."""
 POOLS = {"requests": "processor", "logins": "logins"}
 """The section of each pool of workers, whose names begin with ``processor``; any other pool's is its own name."""
@@ -42,6 +42,10 @@ PLACES = {
     "overload_near": ("overload", "near"),
     "overload_warnings": ("overload", "warnings"),
     "log_lines_dropped": ("log_lines_dropped",),
+    "lease_remaining": ("cluster", "lease_remaining"),
+    "claims_held": ("cluster", "claims"),
+    "directory_up": ("cluster", "directory_up"),
+    "directory_latency": ("cluster", "directory_latency"),
     "closes": ("closes",),
 }
 """Where each of these is; the values of its labels are the keys from there on."""

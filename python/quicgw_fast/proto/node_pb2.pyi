@@ -329,6 +329,7 @@ class DescribeResponse(message.Message):
     SESSIONS_DETACHED_FIELD_NUMBER: builtins.int
     LEASE_REMAINING_FIELD_NUMBER: builtins.int
     DIRECTORY_FIELD_NUMBER: builtins.int
+    DIRECTORY_LATENCY_FIELD_NUMBER: builtins.int
     version: builtins.str
     state: builtins.str
     """serving or draining"""
@@ -340,6 +341,8 @@ class DescribeResponse(message.Message):
     """seconds"""
     directory: builtins.str
     """up, or why it is down"""
+    directory_latency: builtins.float
+    """seconds that the last renewal took"""
     def __init__(
         self,
         *,
@@ -350,10 +353,159 @@ class DescribeResponse(message.Message):
         sessions_detached: builtins.int = ...,
         lease_remaining: builtins.float = ...,
         directory: builtins.str = ...,
+        directory_latency: builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["directory", b"directory", "lease_remaining", b"lease_remaining", "sessions", b"sessions", "sessions_detached", b"sessions_detached", "state", b"state", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["directory", b"directory", "directory_latency", b"directory_latency", "lease_remaining", b"lease_remaining", "sessions", b"sessions", "sessions_detached", b"sessions_detached", "state", b"state", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LookRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    SESSIONS_FIELD_NUMBER: builtins.int
+    SESSION_ID_FIELD_NUMBER: builtins.int
+    GROUPS_FIELD_NUMBER: builtins.int
+    session_id: builtins.str
+    @builtins.property
+    def sessions(self) -> SessionsLook: ...
+    @builtins.property
+    def groups(self) -> GroupsLook: ...
+    def __init__(
+        self,
+        *,
+        sessions: SessionsLook | None = ...,
+        session_id: builtins.str = ...,
+        groups: GroupsLook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "groups", b"groups", "session_id", b"session_id", "sessions", b"sessions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "groups", b"groups", "session_id", b"session_id", "sessions", b"sessions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_at: _TypeAlias = typing.Literal["sessions", "session_id", "groups"]  # noqa: Y015
+    _WhichOneofArgType_at: _TypeAlias = typing.Literal["at", b"at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_at) -> _WhichOneofReturnType_at | None: ...
+
+@typing.final
+class SessionsLook(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class WantedEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    WANTED_FIELD_NUMBER: builtins.int
+    BEHIND_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    behind: builtins.str
+    """an id: those with higher ones"""
+    limit: builtins.int
+    @builtins.property
+    def wanted(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """as GET /sessions has it"""
+
+    def __init__(
+        self,
+        *,
+        wanted: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        behind: builtins.str = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["behind", b"behind", "limit", b"limit", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GroupsLook(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    BEHIND_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    behind: builtins.str
+    """a name, likewise"""
+    limit: builtins.int
+    def __init__(
+        self,
+        *,
+        behind: builtins.str = ...,
+        limit: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["behind", b"behind", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LookResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: builtins.int
+    page: builtins.bytes
+    """JSON, whose keys are those of the admin page; empty: there is no such session"""
+    def __init__(
+        self,
+        *,
+        page: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["page", b"page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DrainRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DrainResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    DRAINS_FIELD_NUMBER: builtins.int
+    AT_MOST_FIELD_NUMBER: builtins.int
+    drains: builtins.bool
+    """false: it runs inside of another program, which alone ends it"""
+    at_most: builtins.float
+    """seconds"""
+    def __init__(
+        self,
+        *,
+        drains: builtins.bool = ...,
+        at_most: builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_most", b"at_most", "drains", b"drains"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -813,6 +813,7 @@ class GroupMembersResponse(message.Message):
     MEMBERS_FIELD_NUMBER: builtins.int
     NEXT_FIELD_NUMBER: builtins.int
     EVERYWHERE_FIELD_NUMBER: builtins.int
+    UNREACHED_NODES_FIELD_NUMBER: builtins.int
     success: builtins.bool
     message: builtins.str
     error_code: builtins.str
@@ -824,6 +825,10 @@ class GroupMembersResponse(message.Message):
     def members(self) -> containers.RepeatedCompositeFieldContainer[GroupMember]:
         """in the order in which they joined"""
 
+    @builtins.property
+    def unreached_nodes(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """likewise: their members are left out"""
+
     def __init__(
         self,
         *,
@@ -833,10 +838,11 @@ class GroupMembersResponse(message.Message):
         members: abc.Iterable[GroupMember] | None = ...,
         next: builtins.str = ...,
         everywhere: builtins.bool = ...,
+        unreached_nodes: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "everywhere", b"everywhere", "members", b"members", "message", b"message", "next", b"next", "success", b"success"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error_code", b"error_code", "everywhere", b"everywhere", "members", b"members", "message", b"message", "next", b"next", "success", b"success", "unreached_nodes", b"unreached_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

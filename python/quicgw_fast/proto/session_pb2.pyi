@@ -193,6 +193,8 @@ class OutboxState(message.Message):
     DROPPED_RESPONSES_FIELD_NUMBER: builtins.int
     DROPPED_NOTIFIES_FIELD_NUMBER: builtins.int
     TALLY_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    OPEN_MSG_IDS_FIELD_NUMBER: builtins.int
     acked: builtins.int
     max_client_seq: builtins.int
     kinds: builtins.bytes
@@ -205,6 +207,10 @@ class OutboxState(message.Message):
     overflowed: builtins.bool
     dropped_responses: builtins.int
     dropped_notifies: builtins.int
+    after: builtins.int
+    """In a SessionReplica alone.
+    kinds and frames are those of the numbers behind this one, which is not below acked
+    """
     @builtins.property
     def open(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
         """requests without a reply"""
@@ -216,6 +222,10 @@ class OutboxState(message.Message):
     @builtins.property
     def tally(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
         """of responses accepted, delivered, lost, and the same of notifies"""
+
+    @builtins.property
+    def open_msg_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.int]:
+        """of each of open: what its request was sent under, for who has to answer it"""
 
     def __init__(
         self,
@@ -232,10 +242,46 @@ class OutboxState(message.Message):
         dropped_responses: builtins.int = ...,
         dropped_notifies: builtins.int = ...,
         tally: abc.Iterable[builtins.int] | None = ...,
+        after: builtins.int = ...,
+        open_msg_ids: abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acked", b"acked", "bound", b"bound", "dropped_notifies", b"dropped_notifies", "dropped_responses", b"dropped_responses", "frames", b"frames", "held", b"held", "kinds", b"kinds", "max_client_seq", b"max_client_seq", "open", b"open", "overflowed", b"overflowed", "releasing", b"releasing", "tally", b"tally"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acked", b"acked", "after", b"after", "bound", b"bound", "dropped_notifies", b"dropped_notifies", "dropped_responses", b"dropped_responses", "frames", b"frames", "held", b"held", "kinds", b"kinds", "max_client_seq", b"max_client_seq", "open", b"open", "open_msg_ids", b"open_msg_ids", "overflowed", b"overflowed", "releasing", b"releasing", "tally", b"tally"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SessionReplica(message.Message):
+    """What the directory keeps of a session, in case that its gateway dies: all that it was once, and how its outbox was after
+    each change since. Several of these, one behind the other, are one: so protobuf merges them, and a change is appended.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    WHOLE_FIELD_NUMBER: builtins.int
+    LATER_FIELD_NUMBER: builtins.int
+    ERA_FIELD_NUMBER: builtins.int
+    era: builtins.str
+    """the life of the directory's data in which it was written: it is good in no other"""
+    @builtins.property
+    def whole(self) -> SessionState:
+        """its requests are in outbox.open_msg_ids"""
+
+    @builtins.property
+    def later(self) -> containers.RepeatedCompositeFieldContainer[OutboxState]:
+        """with the messages that nothing before has"""
+
+    def __init__(
+        self,
+        *,
+        whole: SessionState | None = ...,
+        later: abc.Iterable[OutboxState] | None = ...,
+        era: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["whole", b"whole"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["era", b"era", "later", b"later", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -306,6 +352,7 @@ class RequestElsewhere(message.Message):
     IS_LOGIN_FIELD_NUMBER: builtins.int
     ENDS_IN_FIELD_NUMBER: builtins.int
     GATEWAY_FIELD_NUMBER: builtins.int
+    LOST_FIELD_NUMBER: builtins.int
     client_seq: builtins.int
     msg_id: builtins.int
     action: builtins.str
@@ -314,6 +361,8 @@ class RequestElsewhere(message.Message):
     """its deadline"""
     gateway: builtins.str
     """where it runs; empty for the one that exports"""
+    lost: builtins.bool
+    """that one died: nobody will answer it"""
     def __init__(
         self,
         *,
@@ -323,10 +372,11 @@ class RequestElsewhere(message.Message):
         is_login: builtins.bool = ...,
         ends_in: builtins.float = ...,
         gateway: builtins.str = ...,
+        lost: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["action", b"action", "client_seq", b"client_seq", "ends_in", b"ends_in", "gateway", b"gateway", "is_login", b"is_login", "msg_id", b"msg_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["action", b"action", "client_seq", b"client_seq", "ends_in", b"ends_in", "gateway", b"gateway", "is_login", b"is_login", "lost", b"lost", "msg_id", b"msg_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,13 +4,15 @@ from quicgw_fast.session.catch_up import CatchUp, CatchUpState, ReadingEvent
 from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
 from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
-from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, GroupIndex, is_member
+from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, Group, GroupIndex, is_member
 from quicgw_fast.session.heard import Heard
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.packing import VERSION, pack
 from quicgw_fast.session.parcels import ACKNOWLEDGED, PENDING, Asker, Fate, Parcel, ParcelBook, lost
+from quicgw_fast.session.records import next_record, revive
 from quicgw_fast.session.registry import Registry
+from quicgw_fast.session.replica import Record, Replica
 from quicgw_fast.session.resume import Gap, ResumeDecision, decide
 from quicgw_fast.session.session import Session
 from quicgw_fast.session.states import Action, Event, Login, SessionState
@@ -40,6 +42,7 @@ __all__ = [
     "Event",
     "Fate",
     "Gap",
+    "Group",
     "GroupIndex",
     "Heard",
     "Login",
@@ -47,7 +50,9 @@ __all__ = [
     "Parcel",
     "ParcelBook",
     "ReadingEvent",
+    "Record",
     "Registry",
+    "Replica",
     "RequestElsewhere",
     "ResumeDecision",
     "Session",
@@ -60,8 +65,10 @@ __all__ = [
     "gap_to_tell",
     "is_member",
     "lost",
+    "next_record",
     "pack",
     "read",
+    "revive",
     "shown",
     "unpack",
 ]

@@ -20,6 +20,8 @@ class RequestElsewhere(NamedTuple):
     """Its deadline, in monotonic seconds."""
     gateway: str = ""
     """Which one works on it; empty for the one that says so."""
+    lost: bool = False
+    """Whether that one is known to have died."""
 
 
 class WaitingRequest(NamedTuple):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from quicgw_fast.observe import Metrics
     from quicgw_fast.session.session import Session
@@ -60,6 +60,10 @@ class GroupIndex:
 
     def __len__(self) -> int:
         return len(self._groups)
+
+    def __iter__(self) -> Iterator[Group]:
+        """Iterate over a snapshot, in the order in which they got their first member."""
+        return iter(list(self._groups.values()))
 
     def join(self, session: Session, name: str, ends_at: float | None) -> None:
         """Have a live session be in a group until then (monotonic seconds), or as long as it lives: also once more."""

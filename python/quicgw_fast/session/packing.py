@@ -38,25 +38,7 @@ def pack(
 
     ``heard`` is what was for many lately, where others have the same for theirs.
     """
-    state = pb.SessionState(
-        version=VERSION,
-        session_id=session.id,
-        openid=session.openid,
-        epoch=session.epoch,
-        gid=session.gid,
-        zone=session.zone,
-        peer=session.peer,
-        logged_in=session.state is SessionState.NORMAL,
-        handed=session.handed,
-        age=now - session.since,
-        silent_for=now - session.last_activity,
-        detached_for=None if session.detached_at is None else now - session.detached_at,
-        token_ends_at=session.expires_at,
-        told_interval=session.told_interval,
-        allowance_full_in=max(0.0, _allowance_full_at(session) - now),
-        attempts=session.attempts.by_epoch,
-    )
-    _pack_outbox(session.outbox.export(), session.parcels, now, state.outbox)
+    state = state_of(session, session.outbox.export(), now)
     for request in requests:
         state.requests.add(
             client_seq=request.client_seq,
@@ -76,8 +58,6 @@ def pack(
             metadata=dict(each.metadata),
             cost=each.cost,
         )
-    for name, ends_at in (session.groups or {}).items():
-        state.groups.add(group=name, ends_in=None if ends_at is None else ends_at - now)
     if heard is not None:
         state.heard.extend(heard.ids)
         state.left_at = heard.at
@@ -86,11 +66,38 @@ def pack(
     return state.SerializeToString()
 
 
+def state_of(session: Session, outbox: OutboxState, now: float) -> pb.SessionState:
+    """Return the session without its requests and its flight recorder; ``outbox`` is what its outbox exported."""
+    state = pb.SessionState(
+        version=VERSION,
+        session_id=session.id,
+        openid=session.openid,
+        epoch=session.epoch,
+        gid=session.gid,
+        zone=session.zone,
+        peer=session.peer,
+        logged_in=session.state is SessionState.NORMAL,
+        handed=session.handed,
+        age=now - session.since,
+        silent_for=now - session.last_activity,
+        detached_for=None if session.detached_at is None else now - session.detached_at,
+        token_ends_at=session.expires_at,
+        told_interval=session.told_interval,
+        allowance_full_in=max(0.0, _allowance_full_at(session) - now),
+        attempts=session.attempts.by_epoch,
+    )
+    pack_outbox(outbox, session.parcels, now, state.outbox)
+    for name, ends_at in (session.groups or {}).items():
+        state.groups.add(group=name, ends_in=None if ends_at is None else ends_at - now)
+    return state
+
+
 def _allowance_full_at(session: Session) -> float:
     return session.allowance_full_at if session.allowance is None else session.allowance.full_at
 
 
-def _pack_outbox(outbox: OutboxState, parcels: ParcelBook | None, now: float, into: pb.OutboxState) -> None:
+def pack_outbox(outbox: OutboxState, parcels: ParcelBook | None, now: float, into: pb.OutboxState) -> None:
+    """Write down what an outbox exported; ``parcels`` know the terms of its tickets."""
     into.acked = outbox.acked
     into.max_client_seq = outbox.max_client_seq
     into.kinds = outbox.kinds

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import Link
     from quicgw_fast.session.elsewhere import RequestElsewhere
     from quicgw_fast.session.parcels import ParcelBook
+    from quicgw_fast.session.replica import Replica
     from quicgw_fast.session.trail import Trail
 
 
@@ -100,6 +101,8 @@ class Session:
     """The same trail where each entry has a line in the log; None while ``log.level`` is above debug."""
     elsewhere: dict[int, RequestElsewhere] = field(default_factory=dict)
     """Its requests that other gateways work on, which had it before: by their numbers, until their replies come."""
+    replica: Replica | None = None
+    """What is written of it elsewhere, in case that this gateway dies; None where nothing is."""
     moved: bool = False
     """Whether another gateway took it over: it is CLOSED here, but what is under way for it goes on, and goes there."""
     renewals: TokenBucket | None = None

@@ -124,7 +124,7 @@ def _requests(state: pb.SessionState, gateway: str, now: float) -> Iterator[Requ
     for each in state.requests:
         until = now + _seconds(each.ends_in)
         where = each.gateway or state.came_from or gateway
-        yield RequestElsewhere(each.client_seq, each.msg_id, each.action, each.is_login, until, where)
+        yield RequestElsewhere(each.client_seq, each.msg_id, each.action, each.is_login, until, where, each.lost)
 
 
 def _waiting(state: pb.SessionState, now: float) -> Iterator[WaitingRequest]:

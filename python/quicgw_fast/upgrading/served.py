@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from quicgw_fast.joining.everywhere import Everywhere
+from quicgw_fast.joining.others import Others
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -95,6 +96,7 @@ class Served:
 
     def __init__(
         self,
+        name: str,
         clock: Clock,
         neighbours: Neighbours,
         client: NodeClient,
@@ -103,11 +105,12 @@ class Served:
         kicks: Kicks,
         register: Register,
     ) -> None:
-        """``services``, ``kicks`` and ``register`` are for what is here."""
+        """``name`` is this process's; ``services``, ``kicks`` and ``register`` are for what is here."""
         self._neighbours = neighbours
         self._client = client
         self._pushes = services.pushes
-        self._both = Everywhere(clock, client, lambda: neighbours.there, placement, services, kicks, register)
+        others = Others(lambda: neighbours.there)
+        self._both = Everywhere(name, clock, client, others, placement, services, kicks, register)
         self._many = _ForMany(neighbours)
         self.groups = ServedGroups(self._many, client, self._both, services)
 

@@ -48,8 +48,12 @@ _log = logging.getLogger("quicgw.upgrade")
 class Succession:
     """What a gateway needs of its neighbours, from ``start`` to ``stop``."""
 
+    name: Final = ""
+    """Outside nobody knows that there are two."""
     may_act: Final = None
     """Nobody else ever acts for what is here, so nothing is asked."""
+    replicas: Final = None
+    """Nobody goes on from what a process leaves that dies."""
 
     def __init__(
         self,
@@ -113,7 +117,7 @@ class Succession:
         """Reach the predecessor, where there is one."""
         path, neighbours = self._path(), self._neighbours
         here = path.services, path.kicks, self._register
-        self._served = Served(self._clock, neighbours, self._client, self._placement, *here)
+        self._served = Served(self._name, self._clock, neighbours, self._client, self._placement, *here)
         if self._heritage.estate is not None:
             lost, owns = self._gone, self._heritage.owns
             self._heir = Heir(self._heritage.estate, neighbours, self._inheriting, lost=lost, owns=owns)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.config import split_address
 from quicgw_fast.control import AdminServer, ControlServer
-from quicgw_fast.transport import load_identity
+from quicgw_fast.transport import load_identity, reset_key_for
 from quicgw_fast.transport.sockets import listening_socket
 
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 async def look_ahead(config: Config, seat: Seat, tls_key: bytes | None) -> None:
-    """Raise StartupError for a certificate or a port that cannot be had; nothing is taken.
+    """Raise StartupError for a certificate, a key or a port that cannot be had; nothing is taken.
 
     Who fails behind this was a node of its cluster for a moment, and the others counted on it. A port may still be
     taken by somebody else between this look and the start.
     """
-    await asyncio.to_thread(load_identity, *config.tls.pair(tls_key))
+    certificate, key = config.tls.pair(tls_key)
+    await asyncio.to_thread(load_identity, certificate, key)
+    if (reset_key := config.server.reset_key_file) is not None:
+        await asyncio.to_thread(reset_key_for, reset_key, certificate, 0)
     AdminServer.bind(*seat.admin_address(config.server)).close()
     if seat.shared:  # the supervisor has the other two
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from quicgw_fast.backend.errors import OutboxClosed
@@ -25,16 +25,17 @@ class Moving(Reading):
 
     __slots__ = ()
 
-    def export(self) -> OutboxState:
-        """Return all that there is, for restore() in another process; changes nothing. OutboxClosed after close()."""
+    def export(self, after: int = 0) -> OutboxState:
+        """Return all that there is, of messages those above a number, for restore(). OutboxClosed after close()."""
+        skip = min(max(checks.u64(after), self.acked_seq), self.last_seq) - self.acked_seq
         if self._closed:
             raise OutboxClosed
         window = self._line.window
         return OutboxState(
             acked=self.acked_seq,
             max_client_seq=self.max_client_seq,
-            kinds=bytes(kind.value for kind in window.all_kinds),
-            frames=b"".join(window.frames),
+            kinds=bytes(kind.value for kind in islice(window.all_kinds, skip, None)),
+            frames=b"".join(frame for frame, _ in window.after(skip)),
             open=sorted(self._open),
             bound=[BoundState(*waiting) for waiting in self._binds._all()],
             held=list(map(HeldState, self._held.bodies, self._held.tickets)),

@@ -44,7 +44,7 @@ class GatewayReader:
 
     def sessions(self, words: str) -> dict[str, Any]:
         """Ask for the first sessions that a search finds; ``gid:7`` among its words asks for that gid."""
-        return dict(self._pages.get(f"/sessions?{urlencode({'limit': PAGE, **search(words)})}"))
+        return dict(self._pages.get(f"/sessions?{urlencode({'limit': PAGE, 'scope': 'node', **search(words)})}"))
 
     def session(self, session_id: str) -> dict[str, Any]:
         """Ask for one session and what its flight recorder has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from quicgw_fast.cluster.lease import Vouched
@@ -154,6 +155,16 @@ class NodeClient:
         """Ask the process before this one whether it has whom a push is for."""
         request = pb.HasRequest(target_type=target_type, target_id=target_id)
         return cast("HasResponse", await self._lines.call(node, "Has", request, ANSWER_WITHIN))
+
+    async def look(self, node: str, request: pb.LookRequest) -> dict[str, Any]:
+        """Ask a node for its part of an admin page; empty for a session that it does not know."""
+        answer: pb.LookResponse = await self._lines.call(node, "Look", request, CARRIED_WITHIN)
+        page: dict[str, Any] = json.loads(answer.page or b"{}")
+        return page
+
+    async def drain(self, node: str) -> pb.DrainResponse:
+        """Have a node stop."""
+        return cast("pb.DrainResponse", await self._lines.call(node, "Drain", pb.DrainRequest(), ANSWER_WITHIN))
 
     async def _long(self, node: str, name: str, request: Message) -> Any:
         """Wait for what may take long: whether the node still does it, or hangs, is seen by another call."""

@@ -86,6 +86,12 @@ class NodeDesk(GatewayDesk, Protocol):
     async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
         """Count a node as alive for a while."""
 
+    async def drain(self, request: pb.DrainRequest) -> pb.DrainResponse:
+        """Begin to stop."""
+
+    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
+        """Tell operators of what is here."""
+
 
 class NodeServer:
     """The running server; ``start`` makes it. ``address`` is where it listens, as ``host:port``."""

@@ -64,6 +64,10 @@ class ClusterConfig(Section):
     """Its private key."""
     lease: Annotated[float, duration("200ms", "5m")] = 10.0
     """After so long without a sign of life a gateway counts as dead. It is given three in that time."""
+    retain: Literal["memory", "replicated"] = "memory"
+    """Where what clients are owed is kept: in the ``memory`` of their gateway, so that it dies with that; or
+    ``replicated``, in the directory as well, before anybody is told of it: where one gateway is killed, another
+    goes on. That costs each request two questions to the directory, and nothing goes on while it does not answer."""
     on_directory_loss: Literal["refuse", "accept"] = "refuse"
     """What a START gets whose openid is not here while the directory cannot be asked: ``refuse`` answers 503;
     ``accept`` lets it in, though it may live elsewhere: when the directory is back, the older of two sessions ends."""

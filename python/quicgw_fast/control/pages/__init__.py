@@ -11,6 +11,7 @@ from quicgw_fast.control.pages.overload import overload_pages
 from quicgw_fast.control.pages.performance import performance_pages
 from quicgw_fast.control.pages.profile import profile_pages
 from quicgw_fast.control.pages.reload import reload_pages
+from quicgw_fast.control.pages.scope import Scope
 from quicgw_fast.control.pages.sessions import session_pages
 from quicgw_fast.control.pages.stats import stats_pages
 from quicgw_fast.control.pages.upgrade import upgrade_pages
@@ -18,6 +19,7 @@ from quicgw_fast.control.pages.upstreams import upstream_pages
 from quicgw_fast.control.pages.web import web_pages
 
 __all__ = [
+    "Scope",
     "cluster_pages",
     "config_pages",
     "drain_pages",

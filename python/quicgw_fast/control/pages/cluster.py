@@ -39,6 +39,8 @@ class NodeView(TypedDict):
     """Seconds for which its lease surely holds."""
     directory: str | None
     """``up``, or why it cannot ask the directory."""
+    directory_latency: float | None
+    """Seconds that the last renewal of its lease took."""
 
 
 class ClusterView(TypedDict):
@@ -68,12 +70,17 @@ class ClusterViews(Protocol):
         """Ask them; a ``ClusterView``."""
 
 
+def alone() -> Response:
+    """Answer whoever asks a gateway without others for them."""
+    return failed(404, "ALONE", "this gateway is in no cluster", "set cluster.url to a directory")
+
+
 def cluster_pages(views: ClusterViews | None) -> list[Route]:
     """Return /cluster; ``views`` is None for a gateway that is alone."""
 
     async def look(_: Request) -> Response:
         if views is None:
-            return failed(404, "ALONE", "this gateway is in no cluster", "set cluster.url to a directory")
+            return alone()
         return JSONResponse(await views.look())
 
     return [DescribedRoute("/cluster", look, LOOK)]

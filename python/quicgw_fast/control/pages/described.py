@@ -62,7 +62,7 @@ class Operation:
 
 
 class DescribedRoute(Route):
-    """A page, with what its methods do; parameters that none of them describes are answered 400.
+    """A page, with what its methods do; parameters that none of them describes, or that mean nothing, are answered 400.
 
     Probes alone take any: a load balancer that adds one must not find the gateway dead.
     """
@@ -91,8 +91,8 @@ def _strict(handler: Handler, names: Mapping[str, list[str]]) -> Handler:
     async def asked(request: Request) -> Response:
         try:
             check_names(request.query_params, names[request.method])
+            return await handler(request)
         except BadQueryError as error:
             return error.answer()
-        return await handler(request)
 
     return asked

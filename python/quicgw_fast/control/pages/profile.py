@@ -49,10 +49,7 @@ def profile_pages() -> list[DescribedRoute]:
     busy = asyncio.Lock()
 
     async def show(request: Request) -> Response:
-        try:
-            seconds, hz, form = _query(request.query_params)
-        except BadQueryError as error:
-            return error.answer()
+        seconds, hz, form = _query(request.query_params)
         if request.method == "HEAD":  # whoever wants no picture needs none made
             return Response(media_type=MEDIA[form])
         if busy.locked():

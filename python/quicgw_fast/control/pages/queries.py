@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.control.errors import failed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from starlette.datastructures import QueryParams
     from starlette.responses import JSONResponse
@@ -43,6 +43,14 @@ def whole(given: QueryParams, name: str, default: int, *, least: int, hint: str)
     if not (written.isascii() and written.isdigit() and len(written) <= LONGEST and int(written) >= least):
         raise BadQueryError(name, written, hint)
     return int(written)
+
+
+def one_of(given: QueryParams, name: str, values: Sequence[str]) -> str:
+    """Return one of the values, the first where none is given; BadQueryError for another one."""
+    written = given.get(name, values[0])
+    if written not in values:
+        raise BadQueryError(name, written, f"write one of {', '.join(values)}")
+    return written
 
 
 def decimal(given: QueryParams, name: str, default: float, *, least: float, most: float) -> float:

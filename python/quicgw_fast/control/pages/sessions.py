@@ -11,12 +11,15 @@ from quicgw_fast.control.errors import failed
 from quicgw_fast.control.pages.bodies import BadBodyError, read_object
 from quicgw_fast.control.pages.described import SHAPE, DescribedRoute, Operation, Parameter
 from quicgw_fast.control.pages.queries import BadQueryError, whole
+from quicgw_fast.control.pages.scope import SCOPE, behind_id, place
 from quicgw_fast.errors import NodesUnreached
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
     from starlette.requests import Request
     from starlette.routing import Route
+
+    from quicgw_fast.control.pages.scope import Scope
 
 LONGEST_REASON: Final = 128
 """Characters; it goes into the phrase of the close, which has to fit into one packet."""
@@ -37,6 +40,8 @@ class SessionView(TypedDict):
 
     id: str
     """Also ``connection_id`` of START_RESP."""
+    node: str
+    """Which one of a cluster has it; empty for a gateway that is alone."""
     openid: str
     """Whom its client is authenticated as."""
     gid: str
@@ -63,7 +68,7 @@ class SessionView(TypedDict):
 
 
 class SessionList(TypedDict):
-    """A page of sessions, in the order in which they began."""
+    """A page of sessions, in the order in which they came to the gateway; those of a cluster by their ids."""
 
     __pydantic_config__ = SHAPE  # type: ignore[misc]
 
@@ -76,6 +81,8 @@ class SessionList(TypedDict):
     """``cursor`` of the page behind this one; null: there is none."""
     total: int
     """How many are wanted, on all pages."""
+    unreached_nodes: list[str]
+    """Nodes that did not answer, whose sessions are not among them."""
 
 
 EventKind: TypeAlias = Literal[
@@ -164,14 +171,17 @@ FIND: Final = Operation(
         Parameter("address", "Of the client, with or without its port", example="127.0.0.1"),
         Parameter("state", "How far the client has come, or whether it is there", {"enum": [*STATES]}, "NORMAL"),
         Parameter("limit", "Sessions of a page; 500 at most", {"type": "integer", "minimum": 1, "default": USUAL}, "5"),
-        Parameter("cursor", "`next` of the page before", {"type": "string", "pattern": "^[0-9]+$"}, "0"),
+        Parameter("cursor", "`next` of the page before", {"type": "string", "pattern": "^[0-9a-f]+$"}, "0"),
+        SCOPE,
     ),
     errors={400: "A parameter is not known, or its value means nothing"},
 )  # fmt: skip
 ONE: Final = Operation(
     "GET", "One session with its flight recorder, also for a while after its end", SessionWithEvents,
-    parameters=(Parameter("id", "The session's", example="0" * 32),),
-    errors={404: "There is no such session, and none is remembered"},
+    parameters=(Parameter("id", "The session's", example="0" * 32), SCOPE),
+    errors={400: "A parameter is not known, or its value means nothing",
+    404: "There is no such session, and none is remembered",
+    503: "There is none here, but there may be one at a node that does not answer"},
 )  # fmt: skip
 
 
@@ -195,7 +205,7 @@ class Views(Protocol):
         """Return a ``SessionWithEvents``, None where there is none."""
 
 
-def session_pages(kick: Kick, views: Views) -> list[Route]:
+def session_pages(kick: Kick, views: Views, scope: Scope) -> list[Route]:
     """Return /sessions, /sessions/{id} and /sessions/kick."""
 
     async def end(request: Request) -> Response:
@@ -206,20 +216,24 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
         try:
             kicked = await kick(**wanted)
         except NodesUnreached as error:
-            return failed(503, "NODE_UNREACHABLE", str(error), "ask again when it answers, or when its lease is over")
+            return _unreached(error)
         if not kicked:
             return failed(404, "NOT_FOUND", "there is no such session", "GET /sessions lists those that live")
         return JSONResponse({"kicked": kicked})
 
     async def find(request: Request) -> Response:
-        try:
-            wanted, after, limit = _query(request.query_params)
-        except BadQueryError as error:
-            return error.answer()
-        return JSONResponse(await views.find(wanted, after, limit))
+        wanted, limit = _query(request.query_params)
+        of_all = scope.asked(request.query_params)
+        if of_all is not None:
+            return JSONResponse(await of_all.find(wanted, behind_id(request.query_params), limit))
+        return JSONResponse(await views.find(wanted, place(request.query_params, -1), limit))
 
     async def one(request: Request) -> Response:
-        found = views.one(request.path_params["id"])
+        session_id, of_all = request.path_params["id"], scope.asked(request.query_params)
+        try:
+            found = views.one(session_id) if of_all is None else await of_all.one(session_id)
+        except NodesUnreached as error:
+            return _unreached(error)
         if found is None:
             hint = "GET /sessions lists those that live; ended ones are remembered for session.resume_window"
             return failed(404, "NOT_FOUND", "there is no such session", hint)
@@ -232,8 +246,12 @@ def session_pages(kick: Kick, views: Views) -> list[Route]:
     ]
 
 
-def _query(given: QueryParams) -> tuple[dict[str, str], int, int]:
-    """Return what is wanted, behind which place, and how many; BadQueryError."""
+def _unreached(error: NodesUnreached) -> Response:
+    return failed(503, "NODE_UNREACHABLE", str(error), "ask again when it answers, or when its lease is over")
+
+
+def _query(given: QueryParams) -> tuple[dict[str, str], int]:
+    """Return what is wanted, and how many; BadQueryError."""
     for name in EXACT:
         if given.get(name) == "":  # it would be everybody's sessions, in place of one's
             raise BadQueryError(name, "", f"write a value, or leave {name} out to find all")
@@ -243,9 +261,8 @@ def _query(given: QueryParams) -> tuple[dict[str, str], int, int]:
         wanted["state"] = state.upper()
         if wanted["state"] not in STATES:
             raise BadQueryError("state", state, f"write one of {', '.join(STATES)}")
-    after = whole(given, "cursor", -1, least=0, hint="write what `next` of the page before says")
     limit = whole(given, "limit", USUAL, least=1, hint="write how many are wanted; more than 500 come in pages")
-    return wanted, after, min(limit, MOST)
+    return wanted, min(limit, MOST)
 
 
 def _wanted(body: dict[str, Any]) -> dict[str, str]:

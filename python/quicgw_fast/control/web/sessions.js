@@ -126,7 +126,7 @@ export class SessionsView {
 
   /** `gid:7 ali` asks for those of that gid that have "ali" anywhere. */
   #question() {
-    const asked = { limit: PAGE, cursor: this.#cursors.at(-1), state: this.#state };
+    const asked = { scope: "node", limit: PAGE, cursor: this.#cursors.at(-1), state: this.#state };
     const words = [];
     for (const word of this.#search.value.split(/\s+/).filter(Boolean)) {
       const [field, ...rest] = word.split(":");

@@ -58,16 +58,19 @@ pub struct OutboxState<B> {
 }
 
 impl Outbox {
-    /// All that there is, for `restore` in another process.
-    pub fn export(&self) -> Result<OutboxState<Bytes>> {
+    /// All that there is, for `restore` in another process; but of the messages only those numbered above `after`.
+    pub fn export(&self, after: u64) -> Result<OutboxState<Bytes>> {
         self.check_closed()?;
         let (acked, window) = (self.line.numbers.acked(), &self.line.window);
-        let mut frames = wire::room(window.bytes())?;
-        for message in window.above(acked, acked) {
+        let after = after.max(acked);
+        let size = window.above(after, acked).map(|message| message.len());
+        let mut frames = wire::room(size.sum())?;
+        for message in window.above(after, acked) {
             message.write(&mut frames);
         }
-        let mut kinds = wire::room(window.kinds_len())?;
-        kinds.extend(window.all_kinds().map(Kind::number));
+        let had = (after - acked).min(window.kinds_len());
+        let mut kinds = wire::room(window.kinds_len() - had)?;
+        kinds.extend(window.all_kinds().skip(had as usize).map(Kind::number));
         let mut open = Vec::new();
         open.try_reserve_exact(self.open.len())
             .map_err(|_| Error::OutOfMemory)?;
