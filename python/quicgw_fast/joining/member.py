@@ -159,7 +159,7 @@ class Member:
     async def look(self) -> dict[str, Any]:
         """Ask all nodes how they are, as ``GET /cluster`` tells it."""
         await self._learn()
-        records = self._node.membership.nodes
+        records = sorted(self._node.membership.nodes)  # by their names
         nodes = await asyncio.gather(*(self._looked_at(record.name, record.about) for record in records))
         return {"version": 1, "at": self._clock.wall(), "node": self._node.name, "nodes": list(nodes)}
 
