@@ -101,7 +101,7 @@ MAY_IMPORT = {
     "sharing": frozenset(),
     "trace_context": frozenset({"completions", "ports", "proto"}),
     "machine": frozenset(),
-    "cluster": SHARED | {"placement"},
+    "cluster": SHARED | {"placement", "store"},
     "tracing": SHARED | {"files", "__init__"},
     "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "printable", "writer"}),
     "writer": frozenset(),
@@ -115,7 +115,7 @@ MAY_IMPORT = {
     "gateway": SHARED
     | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport", "joining", "workers"},
     "workers": SHARED | {"control", "transport"},
-    "joining": SHARED | {"__init__", "cluster", "flow", "placement", "session", "workers"},
+    "joining": SHARED | {"__init__", "cluster", "flow", "placement", "session", "store", "workers"},
     "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "service": frozenset({"codes", "errors", "files", "proto"}),  # nothing of the gateway, nor what only it needs
