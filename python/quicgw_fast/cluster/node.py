@@ -109,8 +109,7 @@ class ClusterNode:
         self.replicas = Replicas(
             *whom, lambda: self.membership.current, outdated=lambda: self.membership.wake(), void=void
         )
-        release = self.telling.release
-        self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
+        self._confirming = Confirming(*whom, taking, clock, metrics, release=self.telling.release, void=void)
         self.membership = Membership(
             self.name,
             lambda: json.dumps(about()),
