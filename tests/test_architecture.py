@@ -102,7 +102,7 @@ MAY_IMPORT = {
     "sharing": frozenset(),
     "trace_context": frozenset({"completions", "ports", "proto"}),
     "machine": frozenset(),
-    "cluster": SHARED | {"placement"},
+    "cluster": SHARED | {"placement", "store"},
     "tracing": SHARED | {"files", "__init__"},
     "observe": frozenset({"config", "clock", "errors", "codes", "addresses", "printable", "writer"}),
     "writer": frozenset(),
@@ -117,7 +117,7 @@ MAY_IMPORT = {
     | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport"}
     | {"joining", "upgrading", "workers"},
     "workers": SHARED | {"control", "transport"},
-    "joining": SHARED | {"__init__", "cluster", "flow", "placement", "session", "workers"},
+    "joining": SHARED | {"__init__", "cluster", "flow", "placement", "session", "store", "workers"},
     "upgrading": SHARED | {"cluster", "control", "flow", "joining", "placement", "session", "transport"},
     "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},

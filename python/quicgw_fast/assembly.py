@@ -54,6 +54,10 @@ class Clustered(Protocol):
         """The other gateways."""
 
     @property
+    def store(self) -> OfflineStore | None:
+        """The offline store that all of them have; None where each has its own."""
+
+    @property
     def replicas(self) -> ReplicaKeeper | None:
         """Who keeps what other gateways go on from when this one dies."""
 
@@ -164,6 +168,7 @@ def _asked(
     """Those that are given, and the others as the configuration says."""
     if member is not None:
         placement, elsewhere, replicas = member.placement, member.elsewhere, member.replicas
+        store = member.store or store
     return Asked(
         authenticator or make_authenticator(config.auth),
         store or make_store(config.offline),

@@ -290,8 +290,8 @@ class StoreCode(_RefusalCode):
 
     FULL = "STORE_FULL", "the bound of the openid, or of the whole store, is reached", LATER
     TOO_LARGE = "STORE_TOO_LARGE", "the message alone is over a bound"
-    BUSY = "STORE_BUSY", "more waits to be written than the disk takes", LATER
-    FAILED = "STORE_FAILED", "the disk did not take it", LATER
+    BUSY = "STORE_BUSY", "more waits to be written than the disk, or the directory, takes", LATER
+    FAILED = "STORE_FAILED", "the disk, or the directory, did not take it", LATER
     CLOSED = "STORE_CLOSED", "the gateway stops", LATER
 
 

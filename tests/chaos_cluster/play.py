@@ -36,6 +36,7 @@ async def playing(
     *,
     seed: int,
     lease: float,
+    retain: str = "memory",
     players: int = 8,
     tables: str = "",
     parts: Parts | None = None,
@@ -44,7 +45,7 @@ async def playing(
     chance = random.Random(seed)
     async with contextlib.AsyncExitStack() as stack:
         service = await stack.enter_async_context(RawUpstream())
-        town = Town(folder, certificate, service.address, lease=lease, tables=tables, parts=parts)
+        town = Town(folder, certificate, service.address, lease=lease, retain=retain, tables=tables, parts=parts)
         await stack.enter_async_context(town)
         proxy = UdpProxy(lambda: chance.choice(town.serving() or [NOBODY]), seed=seed)
         await stack.enter_async_context(proxy)

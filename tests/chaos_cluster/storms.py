@@ -36,14 +36,15 @@ class Deed(NamedTuple):
         )
 
 
-NODES = ("kill", "pause shortly", "pause for long", "stop")
-WAYS = ("cut from directory", "cut from node", "cut from all")
-DIRECTORY = ("restart directory", "empty directory", "flush directory", "pause directory")
-CLIENTS = ("divert clients", "bad network")
-ALL = (*NODES, *WAYS, *DIRECTORY, *CLIENTS)
+KINDS = (
+    *("kill", "pause shortly", "pause for long", "stop"),
+    *("cut from directory", "cut from node", "cut from all"),
+    *("restart directory", "empty directory", "flush directory", "pause directory"),
+    *("divert clients", "bad network"),
+)
 
 
-def schedule(seed: int, seconds: float, lease: float, kinds: Sequence[str] = ALL) -> list[Deed]:
+def schedule(seed: int, seconds: float, lease: float, kinds: Sequence[str] = KINDS) -> list[Deed]:
     """All deeds of a storm that lasts so long."""
     chance = random.Random(seed)
     deeds, at = [], 0.0

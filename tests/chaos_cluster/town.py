@@ -87,7 +87,7 @@ class ChaosNode:
         try:
             await process.start()
         except NotReadyError as error:
-            if "the directory" not in str(error):
+            if "directory" not in str(error):
                 raise
             return None
         return process
@@ -128,6 +128,7 @@ class Town:
         service: str,
         *,
         lease: float,
+        retain: str = "memory",
         parts: Parts | None = None,
         tables: str = "",
     ) -> None:
@@ -139,6 +140,7 @@ class Town:
         self._certificate = certificate
         self._service = service
         self._parts = parts or Parts()
+        self._retain = retain
         self._tables = tables
         self._ways: dict[str, Way] = {}
         """By who is reached there."""
@@ -187,6 +189,7 @@ class Town:
 [cluster]
 url = "valkey://{self._ways["directory"].address}"
 lease = {self.lease}
+retain = "{self._retain}"
 node_id = "{name}"
 listen = "127.0.0.1:{port}"
 advertise = "{way.address}"

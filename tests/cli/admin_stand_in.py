@@ -68,6 +68,7 @@ class Pages(BaseHTTPRequestHandler):
             "sessions": found[start:end],
             "next": str(end) if end < len(found) else None,
             "total": len(found),
+            "unreached_nodes": self.server.unreached,
         }
 
     def _say(self, status: int, fields: dict[str, Any]) -> None:
@@ -89,6 +90,7 @@ class StandIn(HTTPServer):
         self.sessions: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.asked: list[dict[str, str]] = []
+        self.unreached: list[str] = []
 
     @property
     def address(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
 from quicgw_fast.client import connect
 from tests.cli.process import quicgw
+from tests.demo.fake_gateway import FakeGateway
 
 if TYPE_CHECKING:
     import subprocess
@@ -69,3 +71,19 @@ def test_what_is_refused_says_why(dev: Gateway) -> None:
         done = group(dev, command, "a\nb", "--json")
         told = json.loads(done.stdout)
         assert (done.returncode, told["success"], told["error_code"]) == (1, False, "BAD_GROUP")
+
+
+async def test_members_of_nodes_that_do_not_answer_are_left_out_and_that_is_told() -> None:
+    gateway = FakeGateway()
+    address = await gateway.start()
+    try:
+        for nodes in ([], ["b.1"]):
+            gateway.unreached = nodes
+            done = await asyncio.to_thread(quicgw, "group", "members", "room", "--gateway", address, "--json")
+            told = json.loads(done.stdout)
+            assert (done.returncode, told["unreached_nodes"]) == (bool(nodes), nodes)
+            assert [member["openid"] for member in told["members"]] == ["alice"], "of those that did"
+        done = await asyncio.to_thread(quicgw, "group", "members", "room", "--gateway", address)
+        assert done.stdout.splitlines()[-1] == "1 member; no answer from b.1, whose members are left out"
+    finally:
+        await gateway.stop()

@@ -34,6 +34,18 @@ def test_the_list_is_read_page_by_page(pages: StandIn) -> None:
     assert [asked.get("cursor") for asked in pages.asked] == [None, "2", "4"]
 
 
+def test_nodes_that_did_not_answer_are_named(pages: StandIn) -> None:
+    pages.unreached = ["b.1"]
+    pages.sessions = [a_session(number, node="a.1") for number in range(1, 6)]
+    done = in_process("sessions", "--admin", pages.address)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[0].split()[-1] == "NODE"
+    assert done.stdout.splitlines()[-1] == "5 of 5 sessions; no answer from b.1, whose sessions are left out"
+    done = in_process("sessions", "--admin", pages.address, "--json", "--here")
+    assert (done.returncode, json.loads(done.stdout)["unreached_nodes"]) == (1, ["b.1"])
+    assert [asked.get("scope") for asked in pages.asked] == [None] * 3 + ["node"] * 3
+
+
 def test_no_more_are_asked_for_than_wanted(pages: StandIn) -> None:
     done = in_process("sessions", "--admin", pages.address, "--limit", "3")
     assert done.stdout.splitlines()[-1] == "3 of 5 sessions; --limit shows more"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.cluster.scripts import AtomicScript
+    from quicgw_fast.placement import Attempt
     from tests.cluster.toy import ToyDirectory
 
 LEASE = 10.0
@@ -382,7 +383,7 @@ class Node:
             raise PeerUnreachable("the answer was lost")
 
     async def fetch(
-        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str], attempt: Attempt
     ) -> list[bytes]:
         there = await self._there(node)
         parcels = there.gives(openid, held, generation, session_ids)

@@ -97,6 +97,17 @@ async def test_what_came_waits_for_the_next_start_when_a_client_has_gone(town: T
     assert (await three.come("alice")).arrivals == (b"s1",), "and for whoever claims it"
 
 
+async def test_a_session_that_is_on_its_way_is_not_taken_for_none(town: Town) -> None:
+    one, two = await town.join("one"), await town.join("two")
+    await one.come("alice", "s1")
+    assert (await told(two.node.placement.claim("alice", "s1"))).arrivals == (b"s1",)
+    for kind, named in (("openid", "alice"), ("session", "s1")):
+        assert (await told(two.node.placement.find(kind, named))).trouble is PlaceTrouble.COMING
+    two.node.placement.settled("alice", "s1", "e", "")
+    await until(lambda: not two.node.telling.under_way)
+    assert await told(two.node.placement.find("session", "s1")) == HERE
+
+
 async def test_a_session_and_a_gid_are_found_wherever_they_are(town: Town) -> None:
     one, two = await town.join("one"), await town.join("two")
     await one.come("alice", "s1")

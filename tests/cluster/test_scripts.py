@@ -98,7 +98,7 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     if kind == "find":
         what = rng.choice(["openid", "session", "gid"])
         key = {"openid": at, "session": f"{T}sid:s1", "gid": gid}[what]
-        return kind, [key], [PREFIX, what, f"{T}sid:", f"{T}at:"]
+        return kind, [key, era], [PREFIX, what, f"{T}sid:", f"{T}at:", life, 1000]
     if kind == "forget":
         return kind, [at], [node, *rng.sample(known, 2)]
     epoch = "-" if session == "-" else rng.choice(["-", "e"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.lease import NodeStanding, Vouched
     from quicgw_fast.cluster.own_claims import OwnClaim
     from quicgw_fast.cluster.recovery import Retaining
-    from quicgw_fast.placement import Answer
+    from quicgw_fast.placement import Answer, Attempt
 
 LEASE = 1.0
 DEAD_FOR = 1.0
@@ -138,7 +138,7 @@ class _Peers:
         return there
 
     async def fetch(
-        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str], attempt: Attempt
     ) -> list[bytes]:
         return self._reach(node).gives(openid, held, generation, session_ids)
 

@@ -186,20 +186,25 @@ class ToyDirectory:
         return b"ok"
 
     def _find(self, keys: list[str], arguments: list[str]) -> object:
-        prefix, kind, sid, at = arguments
-        key, session = keys[0], ""
+        prefix, kind, sid, at, era_id, grace = arguments
+        (key, era), session = keys, ""
+        known = self.data.get(era, {})
+        assert isinstance(known, dict)
+        complete = known.get("id") == era_id and self.ms() - int(known["born"]) >= int(grace)
+        nothing: list[bytes] = [] if complete else [b"early"]
         if kind == "gid":
             session = str(self.data.get(key, ""))
             if not session:
-                return []
+                return nothing
             key = sid + session
         elif kind == "session":
             session = key.removeprefix(sid)
         if session:
             if key not in self.data:
-                return []
+                return nothing
             key = at + str(self.data[key])
-        return [self._told(each, prefix) for each in self._fields(key)[1] if not session or each.session == session]
+        having = [each for each in self._fields(key)[1] if not session or each.session == session]
+        return [self._told(each, prefix) for each in having] or nothing
 
     def _forget(self, keys: list[str], arguments: list[str]) -> object:
         node, *known = arguments

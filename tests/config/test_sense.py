@@ -112,6 +112,7 @@ def test_a_timeout_that_no_heartbeat_can_keep_is_told() -> None:
             "one openid may keep 2MiB, all together 1MiB",
         ),
         ({"offline": {"store": "sqlite"}}, ["offline.store", "offline.path"], "set offline.path"),
+        ({"offline": {"store": "directory"}}, ["offline.store", "cluster.url"], "set cluster.url"),
         ({"server": {"grpc": "127.0.0.1:9", "admin": "127.0.0.1:9"}}, ["server.grpc", "server.admin"], "of their own"),
         ({"drain": {"reconnect_to": "127.0.0.1:0"}}, ["drain.reconnect_to"], "port 0 is none"),
         ({"auth": {"mode": "jwt"}}, ["auth.mode", "auth.key_file", "auth.jwks_file"], "exactly one"),

@@ -55,6 +55,13 @@ class FakeGateway(GatewayServiceServicer):
     async def PushToGroup(self, request: pb.GroupPushRequest, context: Context) -> pb.GroupPushResponse:
         return pb.GroupPushResponse(success=True, sent_count=2, member_count=3, unreached_nodes=self.unreached)
 
+    async def GroupMembers(self, request: pb.GroupMembersRequest, context: Context) -> pb.GroupMembersResponse:
+        """The first page is of a node that does not answer, if there is one."""
+        if self.unreached and not request.cursor:
+            return pb.GroupMembersResponse(success=True, unreached_nodes=self.unreached, next="next")
+        member = pb.GroupMember(session_id="s1", openid="alice", attached=True)
+        return pb.GroupMembersResponse(success=True, members=[member])
+
     async def RegisterUpstream(
         self, request: pb.UpstreamRegisterRequest, context: Context
     ) -> pb.UpstreamRegisterResponse:

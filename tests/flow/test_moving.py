@@ -208,6 +208,35 @@ async def test_at_the_end_of_a_gateway_nothing_stays_open(make_pair: MakePair) -
     assert not departures.confirm(1, [client.session.id])
 
 
+# What an offline store has
+
+
+async def test_what_a_store_for_both_gave_out_is_known_where_the_session_goes(make_house: MakeHouse) -> None:
+    street, shared = Street(), {"offline": {"store": "directory"}, "store": MemoryStore()}
+    here = await make_house(elsewhere=street, **shared)
+    there = await make_house(elsewhere=street, beside=here, **shared)
+    pair = Pair(street, here, there)
+    for content in "abc":
+        assert (await here.push(content=content)).message == "stored"
+    client = here.started()
+    client.call("hello")
+    await here.settle()
+    assert client.texts == ["200 ", "a", "b", "c"]
+    client.ack(2)
+    await here.settle()
+    pair.move()
+    again = pair.come_after(client, 2)
+    await there.push(content="d")
+    await there.settle()
+    assert (again.texts, again.numbers) == (["b", "c", "d"], [3, 4, 5]), "each under its number, and none twice"
+    again.ack(5)
+    await there.settle()
+    assert await shared["store"].load("alice", there.clock.wall) == []
+    for house in (here, there):
+        account = house.accounts()["notifies"]
+        assert account["accepted"] == account["delivered"] + account["lost"] + account["open"] + account["stored"]
+
+
 # What holds for it
 
 

@@ -13,11 +13,15 @@ import yaml
 
 from quicgw_fast.observe.exposition import Exported, exported
 from tests.reference.metrics import EVERYTHING
+from tests.support.fixtures import empty_server, shared_server, used_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.support.directory_server import DirectoryServer
     from tests.support.world import WorldMaker
+
+__all__ = ["empty_server", "shared_server", "used_server"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/observability"
@@ -76,8 +80,10 @@ def series(about: Exported) -> list[str]:
     )
 
 
-async def test_every_expression_reads_what_a_gateway_exports(make_world: WorldMaker) -> None:
-    world = await make_world(**EVERYTHING)
+async def test_every_expression_reads_what_a_gateway_exports(
+    make_world: WorldMaker, used_server: DirectoryServer
+) -> None:
+    world = await make_world(**{**EVERYTHING, "cluster": {"url": used_server.url}})
     await world.online("alice")
     known = {name: about for family in world.gateway.metrics for about in [exported(family)] for name in series(about)}
     recorded = {rule["record"] for rule in rules("recording.yml")}

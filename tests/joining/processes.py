@@ -12,7 +12,7 @@ from tests.support.pages import readiness
 from tests.support.raw_upstream import RawUpstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tests.support.parts import Parts
@@ -22,12 +22,24 @@ LEASE = 2.0
 
 
 class Processes:
-    """Two gateways, and the service behind them."""
+    """Gateways, and the service behind them."""
 
-    def __init__(self, nodes: list[GatewayProcess], service: RawUpstream) -> None:
-        self.nodes = nodes
+    def __init__(self, begin: Callable[[int], Awaitable[GatewayProcess]], service: RawUpstream) -> None:
+        """``begin`` starts the gateway of that number."""
+        self._begin = begin
+        self.nodes: list[GatewayProcess] = []
         self.service = service
         self.clients: list[RawClient] = []
+
+    async def add(self, count: int = 1) -> int:
+        """So many more; the number of the last one, when all of them take clients."""
+        new = range(len(self.nodes), len(self.nodes) + count)
+        self.nodes += await asyncio.gather(*map(self._begin, new))
+        async with asyncio.timeout(20):
+            for node in self.nodes:
+                while (await readiness(node.ready.admin))[0] != 200:
+                    await asyncio.sleep(0.05)
+        return len(self.nodes) - 1
 
     async def connect(self, node: int) -> RawClient:
         client = await raw_client.connect(*self.nodes[node].ready.quic)
@@ -60,18 +72,15 @@ async def two_processes(
     """Start them; ``cluster`` are lines of their table of that name."""
     async with contextlib.AsyncExitStack() as stack:
         service = await stack.enter_async_context(RawUpstream())
-        nodes = []
-        for number in range(2):
-            own = folder / str(number)
-            own.mkdir()
+
+        async def begin(number: int) -> GatewayProcess:
+            (own := folder / str(number)).mkdir()
             tables = f'[cluster]\nurl = "{url}"\nlease = {LEASE}\nnode_id = "node-{number}"\n{cluster}\n'
             config = write_config(own, certificate, service.address, f"{tables}[processor]\ndrain_timeout = 1\n")
-            nodes.append(await stack.enter_async_context(GatewayProcess.serve(config, parts=parts)))
-        async with asyncio.timeout(20):
-            for node in nodes:
-                while (await readiness(node.ready.admin))[0] != 200:
-                    await asyncio.sleep(0.05)
-        processes = Processes(nodes, service)
+            return await stack.enter_async_context(GatewayProcess.serve(config, parts=parts))
+
+        processes = Processes(begin, service)
+        await processes.add(2)
         yield processes
         for client in processes.clients:
             await client.bury()

@@ -12,6 +12,7 @@ import pytest
 from quicgw_fast.cli.asking import AdminPages
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto import service_pb2
+from quicgw_fast.service import GatewayUnreachable, Service
 from tests.joining.processes import Processes, two_processes
 from tests.support import wire
 from tests.support.parts import Parts
@@ -56,23 +57,31 @@ async def named_by_what_operators_ask(pages: AdminPages) -> None:
         assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")
 
 
+async def members_are_not_left_out_without_a_word(service: Service) -> None:
+    with pytest.raises(GatewayUnreachable, match="may have members"):
+        assert [member async for member in service.group_members("room")] == []
+
+
 async def test_what_a_node_that_hangs_holds_up_ends_soon_and_says_so(processes: Processes) -> None:
     await processes.online(0, "alice")
     other = await processes.online(1, "bob")
-    processes.nodes[0].signal(signal.SIGSTOP)
+    service = Service("business", gateway=processes.nodes[1].ready.grpc)
+    service.action("echo")(lambda: None)
     pages = AdminPages(processes.nodes[1].ready.admin, None, 20.0)
-    kick = asyncio.to_thread(pages.ask, "POST", "/sessions/kick", {"openid": "alice"})
-    async with RawPusher(processes.nodes[1].ready.grpc) as pusher:
+    kick = partial(asyncio.to_thread, pages.ask, "POST", "/sessions/kick", {"openid": "alice"})
+    async with RawPusher(processes.nodes[1].ready.grpc) as pusher, service.running():
+        processes.nodes[0].signal(signal.SIGSTOP)
         present = pusher.stub.SessionsOf(service_pb2.SessionsOfRequest(openid="alice"))
+        asked = named_by_what_operators_ask(pages), members_are_not_left_out_without_a_word(service)
         async with asyncio.timeout(PATIENCE):
-            answer, (status, told), of_alice, _ = await asyncio.gather(
-                pusher.broadcast(data=b"hi"), kick, present, named_by_what_operators_ask(pages)
+            answer, (status, told), of_alice, *_ = await asyncio.gather(
+                pusher.broadcast(data=b"hi"), kick(), present, *asked
             )
+        processes.nodes[0].signal(signal.SIGCONT)
     assert (answer.sent_count, len(answer.unreached_nodes)) == (1, 1)
     assert (len(of_alice.sessions), len(of_alice.unreached_nodes)) == (0, 1)
     assert (status, told["error"]["code"]) == (503, "NODE_UNREACHABLE")
     await other.wait_for(wire.is_notify)
-    processes.nodes[0].signal(signal.SIGCONT)
 
 
 async def test_a_node_that_was_stopped_for_long_acts_for_nobody_who_left_it(processes: Processes) -> None:
@@ -93,3 +102,13 @@ async def test_a_node_that_was_stopped_for_long_acts_for_nobody_who_left_it(proc
         assert (await pusher.push("bob", data=b"hi")).success
     await stays.wait_for(wire.is_notify)
     assert not [push for push in first.log[before:] if push.seq_id], "the woken node sends alice nothing"
+
+
+async def test_two_nodes_that_die_together_are_told_of_by_the_third(processes: Processes) -> None:
+    clients = [await processes.online(node, f"user-{node}") for node in (0, 1)]
+    third = await processes.add()
+    await asyncio.gather(*(node.kill() for node in processes.nodes[:2]))
+    for client in clients:
+        again = await processes.comes_back(third, client, client.last_seq)
+        assert again.started is not None
+        assert again.started.reset_reason == pb.RESET_REASON_NODE_LOST

@@ -44,6 +44,22 @@ async def test_what_was_not_acknowledged_is_sent_by_the_other_node(nodes: Nodes)
     assert [push.seq_id for push in second.numbered] == [2, 3, 4]
 
 
+async def test_a_start_that_was_late_takes_nothing_from_a_newer_one_elsewhere(nodes: Nodes) -> None:
+    first = await nodes.online(0, "alice")
+    assert first.started is not None
+    named = first.started.connection_id, first.started.epoch
+    second = await nodes.client(1)
+    assert (await second.start("alice", "", 1, *named, attempt=2)).resumed
+    second.next_seq = 2
+    late = await nodes.client(0)
+    refused = await late.start("alice", "", 1, *named, attempt=1)
+    assert refused.error.error_message == "superseded"
+    assert (await late.wait_closed()).code == CloseCode.SUPERSEDED
+    assert wire.business(await second.call("echo")).code == 200
+    newer = await nodes.client(0)
+    assert (await newer.start("alice", "", 1, *named, attempt=3)).resumed
+
+
 async def test_a_request_under_way_is_answered_at_the_other_node(nodes: Nodes) -> None:
     gate = nodes.service.hold("slow")
     first = await nodes.online(0, "alice")

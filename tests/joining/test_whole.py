@@ -39,6 +39,7 @@ def directory() -> Iterator[DirectoryServer]:
     """One for all tests of this file: what differs between directories is not on the way of these questions."""
     server = DirectoryServer()
     server.start()
+    server.was_used_before()
     yield server
     server.close()
 

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quicgw_fast.placement import HERE, Place
+from quicgw_fast.placement import HERE, UNCOUNTED, Place
 
 if TYPE_CHECKING:
-    from quicgw_fast.placement import Answer
+    from quicgw_fast.placement import Answer, Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SlowPlacement:
         self.finds: list[Question] = []
         self.known: dict[str, Place] = {}
 
-    def claim(self, openid: str, session_id: str) -> Answer:
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
         return self._ask(self.claims, openid)
 
     def find(self, target_type: str, target_id: str) -> Answer:
@@ -53,10 +53,11 @@ class SlowPlacement:
 class NextTurn:
     """One gateway alone, too, but it answers in the loop's next turn: the slowest that says what ``here`` says."""
 
-    def claim(self, openid: str, session_id: str) -> Answer:
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
         return self._answer()
 
-    find = claim
+    def find(self, target_type: str, target_id: str) -> Answer:
+        return self._answer()
 
     def settled(self, openid: str, session_id: str, epoch: str, gid: str) -> None:
         """Nobody asks."""

@@ -186,6 +186,14 @@ def test_an_outbox_that_contradicts_itself_is_refused() -> None:
         unpacked(state.SerializeToString())
 
 
+def test_what_an_offline_store_gave_out_comes_along() -> None:
+    session = Session("5" * 32, "alice", "e" * 16, backend.Outbox(), NOW)
+    session.catch_up.sent(7, 1_800_000_000_000)
+    session.catch_up.skipped(1_800_000_000_001)
+    arrived, *_ = unpacked(pack(session, [], [], NOW))
+    assert (arrived.catch_up.unacknowledged, arrived.catch_up.sent_up_to) == ({7: 1_800_000_000_000}, 1_800_000_000_001)
+
+
 def test_nothing_is_written_of_what_a_session_does_not_have() -> None:
     """An idle session is small: there may be very many on their way."""
     session = Session("5" * 32, "alice", "e" * 16, backend.Outbox(), NOW)

@@ -139,6 +139,18 @@ def test_a_replica_is_bounded(engine: ModuleType) -> None:
     writer.check()
 
 
+def test_what_an_offline_store_gave_out_is_in_the_record_of_its_message(engine: ModuleType) -> None:
+    writer = Writer(engine)
+    writer.write()
+    for stored_id in (1000, 1001):
+        writer.session.outbox.push(notify(engine), True)
+        writer.session.catch_up.sent(writer.session.outbox.last_seq, stored_id)
+        writer.write()
+    assert writer.wholes == 1
+    writer.check()
+    assert writer.revived().session.catch_up == writer.session.catch_up
+
+
 def test_what_was_not_written_is_in_the_next_record(engine: ModuleType) -> None:
     writer = Writer(engine)
     writer.write()

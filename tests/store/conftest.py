@@ -10,14 +10,22 @@ import pytest
 
 from quicgw_fast.config import OfflineConfig
 from quicgw_fast.store import SqliteStore
+from tests.store.opening import Stores
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-KINDS = ["memory", "sqlite"]
 NOW = 1_800_000_000.0
 ROOMY = OfflineConfig.model_construct(store="sqlite", max_messages=10**9, max_bytes=10**9, max_total_bytes=10**9)
+
+
+@pytest.fixture(scope="session")
+def stores() -> Iterator[Stores]:
+    """Whoever opens stores of any kind."""
+    stores = Stores()
+    yield stores
+    stores.close()
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from quicgw_fast.store import (
     SqliteStore,
     StoreFailed,
     make_store,
-    sqlite,
     sqlite_file,
     sqlite_worker,
 )
+from quicgw_fast.store.unwritten import Unwritten
 from tests.store.conftest import NOW, ROOMY, Gate, pragma
 from tests.support.small_disk import on_a_disk_of_its_own
 
@@ -240,7 +240,7 @@ async def test_put_all_never_raises(store: SqliteStore, path: Path, monkeypatch:
     assert [result.error_code for result in results] == ["STORE_FAILED"] * 2
     assert store.stats().refused == 2
     await store._committer.submit(partial(store._tables._db.execute, "ALTER TABLE gone RENAME TO message"))
-    monkeypatch.setattr(sqlite, "MAX_HANDED_OVER", 10)
+    monkeypatch.setattr(store, "_handed_over", Unwritten(10))
     gate = await Gate.shut(store)
     first, second = store.put_all("alice", [b"x" * 10], NOW), store.put_all("alice", [b"y"], NOW)
     assert not first.done()

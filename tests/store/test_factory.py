@@ -36,6 +36,7 @@ async def test_kinds(tmp_path: Path) -> None:
     [
         OfflineConfig.model_construct(store="redis"),
         OfflineConfig.model_construct(store="sqlite"),
+        OfflineConfig.model_construct(store="directory"),
         OfflineConfig.model_construct(store="memory", max_messages=0),
         OfflineConfig.model_construct(store="memory", max_bytes=-1),
         OfflineConfig.model_construct(store="memory", max_total_bytes=0),

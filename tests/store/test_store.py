@@ -1,4 +1,4 @@
-"""What a store promises; every test runs on both."""
+"""What a store promises; every test runs on each kind."""
 
 from __future__ import annotations
 
@@ -8,42 +8,35 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from quicgw_fast.codes import StoreCode
-from quicgw_fast.config import OfflineConfig
-from quicgw_fast.store import (
-    OfflineStore,
-    Stored,
-    StoreFailed,
-    StoreStats,
-    make_store,
-)
+from quicgw_fast.store import OfflineStore, Stored, StoreFailed, StoreStats
 from quicgw_fast.store.base import RECORD_COST
-from tests.store.conftest import KINDS, NOW
+from tests.store.conftest import NOW
+from tests.store.opening import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.store.opening import Stores
+
 DAY = 24 * 3600.0
 
 
 class Opener(Protocol):
-    def __call__(self, **bounds: float) -> OfflineStore: ...
+    async def __call__(self, **bounds: float) -> OfflineStore: ...
 
 
 @pytest.fixture(params=KINDS)
-async def opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
+async def opened(request: pytest.FixtureRequest, stores: Stores, tmp_path: Path) -> AsyncIterator[Opener]:
     """Give a function that opens a store of this kind with some bounds."""
-    stores: list[OfflineStore] = []
+    made: list[OfflineStore] = []
 
-    def opener(**bounds: float) -> OfflineStore:
-        path = tmp_path / f"store-{len(stores)}.db"
-        made = make_store(OfflineConfig.model_construct(store=request.param, path=path, **bounds))  # type: ignore[arg-type]
-        assert made is not None
-        stores.append(made)
-        return made
+    async def opener(**bounds: float) -> OfflineStore:
+        made.append(await stores.open(request.param, tmp_path, **bounds))
+        return made[-1]
 
     yield opener
-    for store in stores:
+    for store in made:
         await store.close()
 
 
@@ -69,7 +62,7 @@ async def bodies(store: OfflineStore, openid: str, wall: float = NOW) -> list[by
 
 
 async def test_messages_come_back_in_the_order_of_arrival_each_to_its_own(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     await put(store, "alice", b"1")
     await put(store, "bob", b"x")
     await put(store, "alice", b"2", b"", b"\0\xff")
@@ -79,7 +72,7 @@ async def test_messages_come_back_in_the_order_of_arrival_each_to_its_own(opened
 
 
 async def test_what_is_loaded_says_when_it_came_and_stays(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     (first,) = await put(store, "alice", b"1", wall=NOW - 5)
     (second,) = await put(store, "alice", b"2", wall=NOW)
     expected = [Stored(first, b"1", NOW - 5), Stored(second, b"2", NOW)]
@@ -88,14 +81,14 @@ async def test_what_is_loaded_says_when_it_came_and_stays(opened: Opener) -> Non
 
 
 async def test_order_is_that_of_arrival_also_when_the_wall_clock_is_set_back(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     for wall in (NOW, NOW - 3600, NOW + 3600):
         await put(store, "alice", str(wall).encode(), wall=wall)
     assert await bodies(store, "alice") == [str(wall).encode() for wall in (NOW, NOW - 3600, NOW + 3600)]
 
 
 async def test_ids_grow_and_are_never_used_again(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     seen: list[int] = []
     for _ in range(3):
         ids = await put(store, "alice", b"1", b"2") + await put(store, "bob", b"3")
@@ -107,7 +100,7 @@ async def test_ids_grow_and_are_never_used_again(opened: Opener) -> None:
 
 
 async def test_delete_takes_only_what_is_named_and_owned(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     mine = await put(store, "alice", b"1", b"2", b"3")
     theirs = await put(store, "bob", b"x")
     assert await store.delete("alice", [mine[1], *theirs, 0, -1, 10**9, 1 << 63, 1 << 70]) == 1
@@ -121,7 +114,7 @@ async def test_delete_takes_only_what_is_named_and_owned(opened: Opener) -> None
 
 
 async def test_an_id_named_twice_counts_once(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     (number,) = await put(store, "alice", b"1")
     assert await store.delete("alice", [number, number]) == 1
     assert store.stats().messages == 0
@@ -131,7 +124,7 @@ async def test_an_id_named_twice_counts_once(opened: Opener) -> None:
 
 
 async def test_messages_of_an_openid_are_bounded(opened: Opener) -> None:
-    store = opened(max_messages=3)
+    store = await opened(max_messages=3)
     ids = await put(store, "alice", b"1", b"2", b"3")
     assert await refused(store, "alice", b"4") == StoreCode.FULL
     await put(store, "bob", b"1")
@@ -142,7 +135,7 @@ async def test_messages_of_an_openid_are_bounded(opened: Opener) -> None:
 
 
 async def test_bytes_of_an_openid_are_bounded(opened: Opener) -> None:
-    store = opened(max_bytes=100)
+    store = await opened(max_bytes=100)
     ids = await put(store, "alice", b"a" * 60, b"b" * 40)
     assert await refused(store, "alice", b"c") == StoreCode.FULL
     await put(store, "alice", b"")
@@ -154,7 +147,7 @@ async def test_bytes_of_an_openid_are_bounded(opened: Opener) -> None:
 
 async def test_all_bytes_together_are_bounded_by_what_keeping_them_costs(opened: Opener) -> None:
     price = RECORD_COST + len("u1") + 10
-    store = opened(max_total_bytes=3 * price)
+    store = await opened(max_total_bytes=3 * price)
     first = await put(store, "u1", b"x" * 10)
     await put(store, "u2", b"x" * 10)
     await put(store, "u3", b"x" * 9)
@@ -166,13 +159,13 @@ async def test_all_bytes_together_are_bounded_by_what_keeping_them_costs(opened:
 
 
 async def test_a_message_that_never_fits_is_told_so(opened: Opener) -> None:
-    assert await refused(opened(max_bytes=10), "alice", b"x" * 11) == StoreCode.TOO_LARGE
-    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "alice", b"x" * 6) == StoreCode.TOO_LARGE
-    assert await refused(opened(max_total_bytes=RECORD_COST + 10), "a" * 11, b"") == StoreCode.TOO_LARGE
+    assert await refused(await opened(max_bytes=10), "alice", b"x" * 11) == StoreCode.TOO_LARGE
+    assert await refused(await opened(max_total_bytes=RECORD_COST + 10), "alice", b"x" * 6) == StoreCode.TOO_LARGE
+    assert await refused(await opened(max_total_bytes=RECORD_COST + 10), "a" * 11, b"") == StoreCode.TOO_LARGE
 
 
 async def test_the_defaults_are_a_hundred_messages_and_256_kib(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     await put(store, "alice", *[b"x"] * 100)
     assert await refused(store, "alice", b"x") == StoreCode.FULL
     await put(store, "bob", b"x" * (256 << 10))
@@ -183,7 +176,7 @@ async def test_the_defaults_are_a_hundred_messages_and_256_kib(opened: Opener) -
 
 
 async def test_messages_over_their_age_are_not_delivered_but_counted(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     await put(store, "alice", b"old", wall=NOW)
     await put(store, "alice", b"new", wall=NOW + 10)
     assert await bodies(store, "alice", NOW + DAY - 0.1) == [b"old", b"new"]
@@ -194,7 +187,7 @@ async def test_messages_over_their_age_are_not_delivered_but_counted(opened: Ope
 
 
 async def test_messages_over_their_age_take_no_room_of_their_openid(opened: Opener) -> None:
-    store = opened(max_messages=1)
+    store = await opened(max_messages=1)
     await put(store, "alice", b"old")
     assert await refused(store, "alice", b"new", NOW + DAY - 0.1) == StoreCode.FULL
     await put(store, "alice", b"new", wall=NOW + DAY)
@@ -202,7 +195,7 @@ async def test_messages_over_their_age_take_no_room_of_their_openid(opened: Open
 
 
 async def test_messages_over_their_age_take_no_room_of_others(opened: Opener) -> None:
-    store = opened(max_total_bytes=2 * (RECORD_COST + 2))
+    store = await opened(max_total_bytes=2 * (RECORD_COST + 2))
     await put(store, "u1", b"")
     await put(store, "u2", b"", wall=NOW + 10)
     assert await refused(store, "u3", b"", NOW + DAY - 0.1) == StoreCode.FULL
@@ -211,7 +204,7 @@ async def test_messages_over_their_age_take_no_room_of_others(opened: Opener) ->
 
 
 async def test_sweep_removes_what_is_over_its_age_of_everybody(opened: Opener) -> None:
-    store = opened(max_messages=2000, max_age=60.0)
+    store = await opened(max_messages=2000, max_age=60.0)
     await put(store, "alice", *[b"a"] * 1200)
     await put(store, "bob", b"b", wall=NOW)
     await put(store, "bob", b"c", wall=NOW + 1)
@@ -227,7 +220,7 @@ async def test_sweep_removes_what_is_over_its_age_of_everybody(opened: Opener) -
 
 @pytest.mark.parametrize("openid", ["", "阿莉丝", "a\0b", "a' OR '1'='1", "%", "🦊" * 50])
 async def test_any_openid_is_only_a_name(opened: Opener, openid: str) -> None:
-    store = opened()
+    store = await opened()
     await put(store, openid, b"1")
     await put(store, "a", b"2")
     assert await bodies(store, openid) == [b"1"]
@@ -235,21 +228,21 @@ async def test_any_openid_is_only_a_name(opened: Opener, openid: str) -> None:
 
 
 async def test_puts_at_once_keep_their_order(opened: Opener) -> None:
-    store = opened(max_messages=500)
+    store = await opened(max_messages=500)
     results = await asyncio.gather(*(store.put("alice", str(n).encode(), NOW) for n in range(500)))
     assert [result.id for result in results] == sorted(result.id for result in results)
     assert await bodies(store, "alice") == [str(n).encode() for n in range(500)]
 
 
 async def test_bounds_hold_for_puts_at_once(opened: Opener) -> None:
-    store = opened(max_messages=10)
+    store = await opened(max_messages=10)
     results = await asyncio.gather(*(store.put("alice", b"x", NOW) for _ in range(100)))
     assert [result.error_code for result in results] == [None] * 10 + [StoreCode.FULL] * 90
     assert store.stats() == StoreStats(10, 10 * (RECORD_COST + 6), stored=10, refused=90)
 
 
 async def test_a_body_may_be_changed_after_it_was_given(opened: Opener) -> None:
-    store, body = opened(), bytearray(b"before")
+    store, body = await opened(), bytearray(b"before")
     waiting = asyncio.ensure_future(store.put("alice", body, NOW))  # type: ignore[arg-type]
     await asyncio.sleep(0)
     body[:] = b"after!"
@@ -258,7 +251,7 @@ async def test_a_body_may_be_changed_after_it_was_given(opened: Opener) -> None:
 
 
 async def test_after_the_end_nothing_is_stored_and_nobody_is_told_otherwise(opened: Opener) -> None:
-    store = opened()
+    store = await opened()
     await put(store, "alice", b"1")
     await store.close()
     await store.close()

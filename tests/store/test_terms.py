@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from quicgw_fast.codes import StoreCode
-from quicgw_fast.config import OfflineConfig
-from quicgw_fast.store import MemoryStore, SqliteStore, Terms
+from quicgw_fast.store import SqliteStore, Terms
+from tests.store.opening import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from quicgw_fast.store import OfflineStore
+    from tests.store.opening import Stores
 
-    MakeStore = Callable[..., OfflineStore]
+    MakeStore = Callable[..., Awaitable[OfflineStore]]
 
 NOW = 1_800_000_000.0
 VERSION_1 = """
@@ -31,13 +33,9 @@ PRAGMA user_version = 1;
 """
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
-    def make(**settings: object) -> OfflineStore:
-        config = OfflineConfig.model_construct(store=request.param, **settings)
-        return MemoryStore(config) if request.param == "memory" else SqliteStore(tmp_path / "store.db", config)
-
-    return make
+@pytest.fixture(params=KINDS)
+def make_store(request: pytest.FixtureRequest, stores: Stores, tmp_path: Path) -> MakeStore:
+    return partial(stores.open, request.param, tmp_path)
 
 
 async def bodies(store: OfflineStore, wall: float = NOW, openid: str = "alice") -> list[bytes]:
@@ -45,7 +43,7 @@ async def bodies(store: OfflineStore, wall: float = NOW, openid: str = "alice") 
 
 
 async def test_a_message_is_not_given_out_after_its_time(make_store: MakeStore) -> None:
-    store = make_store()
+    store = await make_store()
     await store.put("alice", b"short", NOW, Terms(expires_at=NOW + 5))
     await store.put("alice", b"long", NOW, Terms(expires_at=NOW + 50))
     await store.put("alice", b"stays", NOW)
@@ -58,7 +56,7 @@ async def test_a_message_is_not_given_out_after_its_time(make_store: MakeStore) 
 
 
 async def test_a_sweep_removes_what_is_over(make_store: MakeStore) -> None:
-    store = make_store()
+    store = await make_store()
     await store.put("alice", b"stays", NOW)
     await store.put("bob", b"short", NOW, Terms(expires_at=NOW + 5))
     await store.put("carol", b"long", NOW, Terms(expires_at=NOW + 50))
@@ -69,7 +67,7 @@ async def test_a_sweep_removes_what_is_over(make_store: MakeStore) -> None:
 
 
 async def test_what_is_over_makes_room(make_store: MakeStore) -> None:
-    store = make_store(max_messages=1)
+    store = await make_store(max_messages=1)
     await store.put("alice", b"short", NOW, Terms(expires_at=NOW + 5))
     assert (await store.put("alice", b"new", NOW)).error_code == StoreCode.FULL
     assert (await store.put("alice", b"new", NOW + 5)).stored
@@ -77,7 +75,7 @@ async def test_what_is_over_makes_room(make_store: MakeStore) -> None:
 
 
 async def test_a_newer_one_of_the_key_takes_the_place(make_store: MakeStore) -> None:
-    store = make_store()
+    store = await make_store()
     first = await store.put("alice", b"score 0", NOW, Terms(key="score"))
     await store.put("alice", b"plain", NOW)
     await store.put("bob", b"bob's", NOW, Terms(key="score"))
@@ -92,7 +90,7 @@ async def test_a_newer_one_of_the_key_takes_the_place(make_store: MakeStore) -> 
 
 
 async def test_the_newer_one_needs_room_beside_the_others_alone(make_store: MakeStore) -> None:
-    store = make_store(max_messages=2, max_bytes=10)
+    store = await make_store(max_messages=2, max_bytes=10)
     await store.put("alice", b"12345", NOW, Terms(key="score"))
     await store.put("alice", b"67", NOW)
     assert (await store.put("alice", b"123456789", NOW, Terms(key="score"))).error_code == StoreCode.FULL
@@ -103,7 +101,7 @@ async def test_the_newer_one_needs_room_beside_the_others_alone(make_store: Make
 
 
 async def test_a_whole_hand_over_goes_by_its_terms(make_store: MakeStore) -> None:
-    store = make_store()
+    store = await make_store()
     terms = [Terms(key="score"), Terms(), Terms(NOW + 5, "score")]
     results = await store.put_all("alice", [b"1", b"2", b"3"], NOW, terms)
     assert [result.replaced for result in results] == [0, 0, results[0].id]

@@ -28,6 +28,8 @@ class Habits:
     heartbeat: float = 0.5
     dead_after: float = 3.0
     """Give a connection up on which nothing came for so long."""
+    wants_answers: bool = False
+    """Whether only an answer is a sign of life: its own way up may be cut while pushes still come down."""
     handshake: float = 3.0
     pause: tuple[float, float] = (0.0, 0.05)
     """Bounds of the time between two connections."""
@@ -115,6 +117,15 @@ class ChaosClient:
     def alive(self) -> bool:
         """Whether a connection is there."""
         return self._raw is not None and self._raw.closed is None
+
+    def standing(self) -> str:
+        """How it is, for people."""
+        silent = time.monotonic() - self._heard
+        there = "connected" if self.alive else "not connected"
+        return (
+            f"{there}, {'started' if self._attached else 'not started'}, heard something {silent:.1f} s ago, "
+            f"has number {self.history.last}, waits for {sorted(each.seq for each in self._pending.values())}"
+        )
 
     def drop(self) -> None:
         """Cut the present connection without a word; the client comes back by itself."""
@@ -217,7 +228,8 @@ class ChaosClient:
             return
         if self._attached:
             self._acknowledge(raw)
-            if now - max(self._heard, self._beaten) > self._habits.heartbeat:
+            since = self._beaten if self._habits.wants_answers else max(self._heard, self._beaten)
+            if now - since > self._habits.heartbeat:
                 self._beaten = now
                 raw.heartbeat()
 
@@ -229,7 +241,8 @@ class ChaosClient:
     # ---- what comes in
 
     def _pushed(self, push: pb.ServerPush) -> None:
-        self._heard = time.monotonic()
+        if push.msg_id or not self._habits.wants_answers:
+            self._heard = time.monotonic()
         if push.type == pb.PUSH_START_RESP:
             self._started(push)
         elif self.history.pushed(push):

@@ -60,23 +60,22 @@ class DirectoryServer:
         for _ in range(20):
             port = self.port or _free_port()
             self._process = subprocess.Popen(
-                [
-                    self._binary,
-                    *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(self.folder / "s")),
-                    *("--dir", str(self.folder), "--save", "", "--appendonly", "yes" if self._durable else "no"),
-                    *("--appendfsync", "always"),
-                    *("--daemonize", "no", "--loglevel", "warning"),
-                    *(("--requirepass", self._password) if self._password else ()),
-                    *(("--replicaof", "127.0.0.1", str(self._follows)) if self._follows else ()),
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                [self._binary, *self._arguments(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
             if self._answers(port):
                 self.port = port
                 return
             self.kill()
         raise AssertionError(f"{self._binary} does not start")
+
+    def _arguments(self, port: int) -> list[str]:
+        return [
+            *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(self.folder / "s")),
+            *("--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+            *("--daemonize", "no", "--loglevel", "warning"),
+            *(("--requirepass", self._password) if self._password else ()),
+            *(("--replicaof", "127.0.0.1", str(self._follows)) if self._follows else ()),
+        ]
 
     def _answers(self, port: int) -> bool:
         assert self._process is not None

@@ -116,8 +116,15 @@ async def all_gone(pids: dict[int, int]) -> None:
 async def test_clients_spread_and_stay_with_their_worker_when_they_move(
     parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
-    async with serving(tmp_path, certificate, used_server.url, parts) as served:
+    tables = '[offline]\nstore = "directory"\n'
+    async with serving(tmp_path, certificate, used_server.url, parts, tables) as served:
+        async with RawPusher(served.process.ready.grpc) as pusher:
+            for number in range(24):  # whichever worker stores it, it comes where the client logs in
+                assert (await pusher.push(f"c{number}", data=b"hi")).message == "stored"
         clients = [await served.client(f"c{number}") for number in range(24)]
+        for client in clients:
+            await client.wait_count(2)
+            client.ack(2)
         shares = await asyncio.to_thread(served.sessions)
         assert sum(shares) == len(clients)
         assert all(shares), "each has some: that one has none is as likely as 1 in 17 000"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.cli.pushing import gateway_client, milliseconds, status_of, unreached
 from quicgw_fast.cli.statuses import Status
-from quicgw_fast.cli.tables import say_document, table
+from quicgw_fast.cli.tables import counted, say_document, table
 from quicgw_fast.cli.text import no_answer
 from quicgw_fast.proto import service_pb2 as pb
 
@@ -45,7 +45,7 @@ async def members(gateway: str, access: GatewayAccess, timeout: float, group: st
         ]
         lines = [*table(("SESSION", "OPENID", "CLIENT", "LEAVES IN"), rows)]
         if silent:
-            lines.append(f"{len(rows)} members{no_answer(silent, so='whose members are left out')}")
+            lines.append(f"{counted(len(rows), 'member')}{no_answer(silent, so='whose members are left out')}")
         _say("\n".join(lines))
     return Status.NO if silent else Status.DONE
 

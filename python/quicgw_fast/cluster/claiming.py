@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.lease import NodeStanding
 from quicgw_fast.cluster.link import DirectoryUnavailable
-from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.cluster.peers import OutdatedAttempt, PeerUnreachable
 from quicgw_fast.cluster.records import Refused
 from quicgw_fast.cluster.taking import NOTHING, Yielded
 from quicgw_fast.placement import HERE, LostSession, Place, PlaceTrouble
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.taking import Taking
     from quicgw_fast.cluster.telling import Telling
     from quicgw_fast.observe import Metrics
+    from quicgw_fast.placement import Attempt
 
 OUTCOMES: Final = (
     *("here", "granted", "fetched", "recovered", "lost", "accepted"),
@@ -90,22 +91,21 @@ class Claiming:
         self._count["here"].value += 1
         return _let_in(claim)
 
-    async def claimed(self, openid: str, session_id: str) -> Place:
+    async def claimed(self, openid: str, session_id: str, attempt: Attempt) -> Place:
         """Claim an openid, and say what came of it."""
         asking = self._claims.ask(openid)
         try:
-            return await self._claim_anew(asking, session_id)
+            return await self._claim_anew(asking, session_id, attempt)
         except DirectoryUnavailable as error:
             return self._unavailable(asking, str(error), "directory_unavailable")
         finally:
             self._claims.answered(asking)
 
-    async def _claim_anew(self, asking: Asking, session_id: str) -> Place:
+    async def _claim_anew(self, asking: Asking, session_id: str, attempt: Attempt) -> Place:
         openid = asking.openid
         claim = self._claims.answering(openid, session_id)
         if claim is not None and await self._confirming.one(claim):
-            brought = await self._taking.recovered(openid, Yielded(claim.parked, claim.lost), self._lease.era)
-            claim.parked, claim.lost = brought
+            claim.parked, claim.lost = await self._taking.recovered(openid, Yielded(claim.parked, claim.lost))
             self._count["here"].value += 1
             return _let_in(claim)
         term, era = self._lease.term, self._lease.era
@@ -122,7 +122,10 @@ class Claiming:
         if granted.holder is None:
             place = self._granted(asking, granted.generation, term, "granted")
         else:
-            place = await self._take(asking, granted, granted.holder, term, era)
+            try:
+                place = await self._take(asking, granted, granted.holder, term, era, attempt)
+            except OutdatedAttempt:
+                place = self._superseded()
         if not place.here and not self._owed(asking, granted.generation):
             self._telling.withdraw(openid, granted.generation)
         return place
@@ -132,12 +135,14 @@ class Claiming:
         kept = any(claim.generation == generation for claim in self._claims.of(asking.openid))
         return kept or generation in asking.given_up
 
-    async def _take(self, asking: Asking, granted: Granted, holder: ClaimHolder, term: int, era: str) -> Place:
+    async def _take(
+        self, asking: Asking, granted: Granted, holder: ClaimHolder, term: int, era: str, attempt: Attempt
+    ) -> Place:
         openid, generation = asking.openid, granted.generation
         asking.generation = generation
         mine = holder.node == self._node and bool(self._claims.of(openid))
         try:
-            yielded = NOTHING if mine else await self._taking.yielded(openid, generation, holder)
+            yielded = NOTHING if mine else await self._taking.yielded(openid, generation, holder, attempt)
         except PeerUnreachable as error:
             return self._unreachable(holder, str(error))
         asking.fetched = yielded.arrivals

@@ -128,11 +128,17 @@ class DirectoryEntries:
         """Return what is written of the session of an openid; empty where nothing is."""
         return cast("bytes", await self._ask(scripts.REPLICA, [self._keys.replica + openid]))
 
-    async def find(self, kind: str, named: str) -> list[ClaimHolder]:
-        """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first."""
+    async def find(self, kind: str, named: str, era: str) -> list[ClaimHolder] | Refused:
+        """Who has an ``openid``, a ``session`` or a ``gid``, the oldest claim first.
+
+        Refused.EARLY where nobody does, but the data may not be complete.
+        """
         keys = self._keys
         key = {"openid": keys.at, "session": keys.sid, "gid": keys.gid}[kind] + named
-        answer = cast("list[bytes]", await self._ask(scripts.FIND, [key], keys.lease, kind, keys.sid, keys.at))
+        arguments = keys.lease, kind, keys.sid, keys.at, era, self._lease
+        answer = cast("list[bytes]", await self._ask(scripts.FIND, [key, keys.era], *arguments))
+        if answer == [b"early"]:
+            return Refused.EARLY
         return [found for found in map(_holder, answer) if found is not None]
 
     async def again(self, claims: Sequence[OwnClaim], era: str, how: Again) -> list[Asserted] | Refused:

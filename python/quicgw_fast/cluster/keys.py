@@ -50,3 +50,18 @@ class Keys:
     def gid(self) -> str:
         """Before a gid: its newest session."""
         return f"{{{self.name}}}:gid:"
+
+    @property
+    def waiting(self) -> str:
+        """Before an openid: its messages in the offline store."""
+        return f"{{{self.name}}}:off:"
+
+    @property
+    def offline(self) -> str:
+        """What counts for all of the offline store: its last id and its sums."""
+        return f"{{{self.name}}}:offline"
+
+    @property
+    def offline_ends(self) -> str:
+        """The openids that have something there, by when the first of it is too old."""
+        return f"{{{self.name}}}:offline-ends"

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 SHORTEST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 """Seconds between two attempts to connect, with jitter; whoever has a short lease needs shorter ones."""
+MOST_TOGETHER: Final = 1024
+"""Questions that go out together at most: the time for an answer is that of all of them."""
 START_WITHIN: Final = 5.0
 """Seconds for the first connection, for which the start of the gateway waits."""
 _NO_DATABASE: Final = "DB index is out of range"
@@ -83,15 +85,20 @@ class DirectoryLink:
         answer_within: float,
         longest_pause: float = LONGEST_PAUSE,
         changed: Callable[[], None],
+        scripts: Sequence[AtomicScript] = ALL,
+        use: str = "claims",
     ) -> None:
         """``answer_within`` and ``longest_pause`` (between two attempts to connect) are seconds; ``changed`` is called
-        when the directory is found, and when it is lost.
+        when the directory is found, and when it is lost. ``scripts`` are those that are asked for, and ``use`` is what
+        for, as the log has it.
         """
         self._address = address
         self._now = clock.now
         self._within = answer_within
         self._longest_pause = longest_pause
         self._changed = changed
+        self._scripts = scripts
+        self._use = use
         self._connection: AbstractConnection | None = None
         self._server: Server | None = None
         self._waiting: list[_Asked] = []
@@ -157,7 +164,7 @@ class DirectoryLink:
             async with asyncio.timeout(within):
                 connection = await self._address.open()
                 try:
-                    self._server = await _introduced(connection, str(self._address))
+                    self._server = await _introduced(connection, str(self._address), self._scripts)
                 except BaseException:
                     await connection.disconnect(nowait=True)
                     raise
@@ -191,7 +198,9 @@ class DirectoryLink:
                 await self._reconnect()
             await self._wake.wait()
             self._wake.clear()
-            asked, self._waiting = self._waiting, []
+            asked, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+            if self._waiting:
+                self._wake.set()
             if asked and self._connection is not None:
                 try:
                     await self._together(self._connection, asked)
@@ -233,7 +242,7 @@ class DirectoryLink:
         await self._give_up(why)
         self._lost_at = self._now()
         self._count_lost.value += 1
-        _log.warning("directory lost", extra={"directory": str(self._address), "reason": why})
+        _log.warning("directory lost", extra={"directory": str(self._address), "use": self._use, "reason": why})
         self._changed()
 
     async def _reconnect(self) -> None:
@@ -244,14 +253,15 @@ class DirectoryLink:
             except (DirectoryUnavailable, DirectoryUnusable) as error:
                 self._why = str(error)
                 self._count_attempts.value += 1
-                fields = {"directory": str(self._address), "reason": self._why}
+                fields = {"directory": str(self._address), "use": self._use, "reason": self._why}
                 self._repeats.add(logging.WARNING, "directory unreachable", self._why, self._now(), fields)
                 # Not all nodes at the same moment, when the directory is back.
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, self._longest_pause)
         assert self._server is not None
         away = round(self._now() - self._lost_at, 3)
-        _log.info("directory found", extra={"directory": str(self._address), "seconds": away, "run": self._server.run})
+        who = {"directory": str(self._address), "use": self._use, "run": self._server.run}
+        _log.info("directory found", extra={**who, "seconds": away})
         self._changed()
 
 
@@ -289,7 +299,7 @@ async def _answer(connection: AbstractConnection) -> object:
     return answer
 
 
-async def _introduced(connection: AbstractConnection, address: str) -> Server:
+async def _introduced(connection: AbstractConnection, address: str, scripts: Sequence[AtomicScript]) -> Server:
     """Who answers there; raises DirectoryUnusable for one that cannot be used. The scripts are loaded afterwards."""
     about: dict[str, str] = {}
     for section in ("server", "replication", "cluster"):
@@ -308,7 +318,7 @@ async def _introduced(connection: AbstractConnection, address: str) -> Server:
         raise DirectoryUnusable(f"{told}; name a single server, or one with Sentinels")
     if about["role"] != "master":
         raise exceptions.ReadOnlyError(f"{address} is a replica")
-    for script in ALL:
+    for script in scripts:
         await connection.send_command("SCRIPT", "LOAD", script.text)
         await connection.read_response()
     return Server(address, kind, version, about["run_id"])

@@ -75,6 +75,7 @@ class Membership:
         self._task: asyncio.Task[None] | None = None
         self._complete_at = -math.inf
         """When the directory grants claims again, whose data this node found to be new."""
+        self._run_known = ""
         self.nodes: tuple[NodeRecord, ...] = ()
         """Those that the directory knew at the last renewal."""
         self.renewal_took = 0.0
@@ -95,6 +96,15 @@ class Membership:
     def standing(self) -> NodeStanding:
         """What this node may do now."""
         return self._lease.standing(self._now())
+
+    @property
+    def current(self) -> bool:
+        """Whether who answers now is the start of the server that this node's lease is from.
+
+        Another start may have older data under the same era, until the first renewal gives it a new one.
+        """
+        server = self._link.server
+        return server is not None and server.run == self._run_known
 
     async def look_again(self) -> None:
         """Learn which nodes there are now, if the directory can be asked."""
@@ -173,6 +183,7 @@ class Membership:
         sent, new_era = self._now(), secrets.token_hex(6)
         renewed = await self._entries.renew(self._about(), server.run, new_era, founding=founding)
         now, era_before = self._now(), self._lease.era
+        self._run_known = server.run
         self.renewal_took = round(now - sent, 6)
         if renewed.era == new_era and not founding:
             self._complete_at = now + self._lease.length

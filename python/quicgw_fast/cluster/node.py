@@ -16,7 +16,7 @@ from quicgw_fast.cluster.entries import DirectoryEntries
 from quicgw_fast.cluster.given import GivenAway
 from quicgw_fast.cluster.keys import Keys
 from quicgw_fast.cluster.lease import NodeStanding, OwnLease, Promises
-from quicgw_fast.cluster.link import LONGEST_PAUSE, DirectoryLink, DirectoryUnavailable, DirectoryUnusable
+from quicgw_fast.cluster.link import LONGEST_PAUSE, START_WITHIN, DirectoryLink, DirectoryUnavailable, DirectoryUnusable
 from quicgw_fast.cluster.membership import Membership
 from quicgw_fast.cluster.own_claims import OwnClaims
 from quicgw_fast.cluster.placement import DirectoryPlacement
@@ -41,6 +41,8 @@ LONGEST_ANSWER: Final = 0.5
 """Seconds in which the directory has to answer, as a START waits for it; with a short lease a quarter of that."""
 ATTEMPTS: Final = 8
 """To connect within a lease, at least: once the directory is back, a node has less than one lease to find it."""
+PAUSE: Final = 0.1
+"""Seconds between two tries to take the first lease."""
 ROUND_TRIPS: Final = 20
 """That a lease has to be long at least: a renewal takes one, and some may be lost."""
 RENEWALS_TIMED: Final = 3
@@ -87,24 +89,26 @@ class ClusterNode:
         self.name = name
         self._config = config
         self._now = clock.now
+        self._address = DirectoryAddress(config.url)
         self.lease = OwnLease(config.lease)
         self.promises = Promises(config.lease)
         self.claims = OwnClaims(devices)
         self.link = DirectoryLink(
-            DirectoryAddress(config.url),
+            self._address,
             clock,
             metrics,
             answer_within=min(LONGEST_ANSWER, config.lease / 4),
             longest_pause=min(LONGEST_PAUSE, config.lease / ATTEMPTS),
             changed=self._directory_changed,
         )
-        keep = 0.0 if retaining is None else retaining.keep
+        keep, recovery = (0.0, None) if retaining is None else (retaining.keep, self._recovery(retaining, metrics))
         entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease, keep)
-        recovery = None if retaining is None else Recovery(metrics, retaining.revive)
         taking = Taking(entries, peers, self.promises, clock, devices=devices, recovery=recovery)
         whom = self.claims, self.lease, entries
         self.telling = Telling(*whom, taking, outdated=lambda: self.membership.wake(), void=void)
-        self.replicas = Replicas(*whom, lambda: self.link.up, outdated=lambda: self.membership.wake(), void=void)
+        self.replicas = Replicas(
+            *whom, lambda: self.membership.current, outdated=lambda: self.membership.wake(), void=void
+        )
         release = self.telling.release
         self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
         self.membership = Membership(
@@ -154,11 +158,11 @@ class ClusterNode:
         """Join the cluster; raises DirectoryUnusable, which says what to do, where the directory cannot be used."""
         await self.link.start()
         try:
-            await self.membership.start()
+            await self._take_lease()
             self._check_lease(min([await self._renewal_takes() for _ in range(RENEWALS_TIMED)]))
         except DirectoryUnavailable as error:
             await self.stop()
-            told = f"the directory {self._config.url} answers no longer ({error})"
+            told = f"the directory {self._address} answers no longer ({error})"
             raise DirectoryUnusable(f"{told}; look at its log") from error
         except DirectoryUnusable:
             await self.stop()
@@ -176,6 +180,22 @@ class ClusterNode:
         await self.telling.stop()
         await self.membership.leave()
         await self.link.close()
+
+    async def _take_lease(self) -> None:
+        """Take it, if need be with some tries: machines are busy when gateways start. Raises DirectoryUnavailable."""
+        until = self._now() + START_WITHIN
+        while True:
+            try:
+                await self.membership.start()
+            except DirectoryUnavailable:
+                if self._now() > until:
+                    raise
+                await asyncio.sleep(PAUSE)
+            else:
+                return
+
+    def _recovery(self, retaining: Retaining, metrics: Metrics) -> Recovery:
+        return Recovery(metrics, retaining.revive, lambda: self.lease.era if self.membership.current else "")
 
     async def _renewal_takes(self) -> float:
         began = self._now()

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quicgw_fast.cluster.lease import Vouched
+    from quicgw_fast.placement import Attempt
 
 
 class PeerUnreachable(Exception):
@@ -19,6 +20,10 @@ class PeerUnreachable(Exception):
         self.surely = surely
 
 
+class OutdatedAttempt(Exception):
+    """The START for which something was asked came late: its client has come to the node that was asked since."""
+
+
 class Peers(Protocol):
     """The nodes, this one included, as it may be told to have from itself what it gave up and nobody took.
 
@@ -26,13 +31,14 @@ class Peers(Protocol):
     """
 
     async def fetch(
-        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str], attempt: Attempt
     ) -> list[bytes]:
         """Have a node give up what it has of an openid by its claim ``held``, to the newer claim of ``generation``.
 
         Returns the sessions, or of them those that are named; nothing where there are none by that claim. Asked again
         by the same or a newer claim it gives the same, until that is confirmed, or until the node has the openid by
-        another claim: what it gave away for an older one is an old state then, and must not come back.
+        another claim: what it gave away for an older one is an old state then, and must not come back. Raises
+        OutdatedAttempt, and nothing has happened, where the node has seen that or a newer ``attempt`` of the client.
         """
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
@@ -46,10 +52,10 @@ class Alone:
     """Nobody can be reached: for a node that has no way to the others."""
 
     async def fetch(
-        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str], attempt: Attempt
     ) -> list[bytes]:
         """See ``Peers``."""
-        del openid, held, generation, session_ids
+        del openid, held, generation, session_ids, attempt
         raise PeerUnreachable(f"this node has no way to {node}")
 
     async def confirm(self, node: str, openid: str, held: int) -> None:

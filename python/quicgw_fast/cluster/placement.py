@@ -7,7 +7,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.link import DirectoryUnavailable
-from quicgw_fast.placement import HERE, Place, PlaceTrouble
+from quicgw_fast.cluster.records import Refused
+from quicgw_fast.placement import HERE, UNCOUNTED, Place, PlaceTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.telling import Telling
     from quicgw_fast.observe import Metrics
-    from quicgw_fast.placement import Answer
+    from quicgw_fast.placement import Answer, Attempt
 
 IDLE: Final = 30.0
 """Seconds after which a claim without a session, and with nothing that came for it, is given back."""
@@ -56,9 +57,10 @@ class DirectoryPlacement:
 
     # What the flow asks
 
-    def claim(self, openid: str, session_id: str) -> Answer:
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
         """See ``Placement``."""
-        return self._claiming.at_once(openid, session_id) or self._later(self._claiming.claimed(openid, session_id))
+        at_once = self._claiming.at_once(openid, session_id)
+        return at_once or self._later(self._claiming.claimed(openid, session_id, attempt))
 
     def find(self, target_type: str, target_id: str) -> Answer:
         """See ``Placement``."""
@@ -121,13 +123,19 @@ class DirectoryPlacement:
 
     async def _found(self, target_type: str, target_id: str) -> Place:
         try:
-            holders = await self._entries.find(target_type, target_id)
+            holders = await self._entries.find(target_type, target_id, self._lease.era)
         except DirectoryUnavailable as error:
-            detail = f"the directory cannot say where it lives ({error})"
-            return Place(False, detail, PlaceTrouble.DIRECTORY_UNAVAILABLE)
+            return _not_said(str(error))
+        if isinstance(holders, Refused):
+            return _not_said("its data is new, and not complete yet")
         if self._claims.devices == 1 and target_type == "openid":
             holders = holders[:1]  # the others wait for it
-        if not holders or any(holder.node == self._node for holder in holders):
+        mine = [holder for holder in holders if holder.node == self._node]
+        if any(
+            holder.session_id and not holder.epoch for holder in mine
+        ):  # a START has named it, and has no answer yet
+            return Place(False, "it is on its way here", PlaceTrouble.COMING)
+        if mine or not holders:
             return HERE
         nodes = tuple(dict.fromkeys(holder.node for holder in holders if holder.alive))
         if not nodes:
@@ -157,3 +165,7 @@ class DirectoryPlacement:
             future.set_exception(error)
         else:
             future.set_result(task.result())
+
+
+def _not_said(why: str) -> Place:
+    return Place(False, f"the directory cannot say where it lives ({why})", PlaceTrouble.DIRECTORY_UNAVAILABLE)

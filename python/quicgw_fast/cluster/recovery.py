@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.proto.session_pb2 import SessionReplica, SessionState
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ class Retaining(NamedTuple):
 class Recovery:
     """Reads replicas, and says of each whether a session can go on from it."""
 
-    def __init__(self, metrics: Metrics, revive: Callable[[SessionReplica], bytes]) -> None:
-        """``revive`` as in ``Retaining``."""
+    def __init__(self, metrics: Metrics, revive: Callable[[SessionReplica], bytes], era: Callable[[], str]) -> None:
+        """``revive`` as in ``Retaining``; ``era`` gives that of the data that is read, empty where nobody knows it."""
         self._revive = revive
+        self._era = era
         self._count = metrics.counters(
             "sessions_recovered",
             "Sessions whose node died, by whether they could go on from what it had written",
@@ -39,8 +41,14 @@ class Recovery:
             ("recovered", "lost"),
         )
 
-    def revived(self, data: bytes, openid: str, node: str, era: str) -> bytes | None:
-        """Return the session of an openid that ``node`` had; None where it is lost."""
+    def revived(self, data: bytes, openid: str, node: str) -> bytes | None:
+        """Return the session of an openid that ``node`` had; None where it is lost.
+
+        Raises DirectoryUnavailable where it has to be read once more.
+        """
+        era = self._era()
+        if not era:
+            raise DirectoryUnavailable("its data may be another one than at the last renewal")
         try:
             replica = SessionReplica.FromString(data)
             why = _fault(replica, era)

@@ -40,23 +40,23 @@ class Replicas:
         claims: OwnClaims,
         lease: OwnLease,
         entries: DirectoryEntries,
-        up: Callable[[], bool],
+        current: Callable[[], bool],
         *,
         outdated: Callable[[], None],
         void: Callable[[OwnClaim], None],
     ) -> None:
-        """``up`` says whether the directory can be asked; ``outdated`` and ``void`` as in ``Telling``."""
+        """``current`` as in ``Membership``; ``outdated`` and ``void`` as in ``Telling``."""
         self._claims = claims
         self._lease = lease
         self._entries = entries
-        self._up = up
+        self._current = current
         self._outdated = outdated
         self._void = void
 
     @property
     def ready(self) -> bool:
         """See ``ReplicaKeeper``."""
-        return self._up()
+        return self._current()
 
     def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
         """See ``ReplicaKeeper``."""
@@ -64,7 +64,7 @@ class Replicas:
         written: list[tuple[OwnClaim, ReplicaRecord]] = []
         for record in records:
             claims = self._claims.of(record.openid)
-            if claims and claims[0].sure and claims[0].term == self._lease.term:
+            if claims and claims[0].sure and claims[0].term == self._lease.term and self.ready:
                 written.append((claims[0], record))
             else:
                 outcomes[record.openid] = Written.LATER if claims else Written.VOID

@@ -151,16 +151,22 @@ return 'ok'
 """
 
 _FIND: Final = """
--- KEYS: what is looked for; ARGV: prefix of leases, openid | session | gid, prefix of sid, prefix of at
+-- KEYS: what is looked for, era; ARGV: prefix of leases, openid | session | gid, prefix of sid, prefix of at, era,
+-- ms of grace
 local key, session = KEYS[1], nil
+local function nothing()
+  local era = redis.call('HMGET', KEYS[2], 'id', 'born')
+  local complete = era[1] == ARGV[5] and ms() - tonumber(era[2]) >= tonumber(ARGV[6])
+  return complete and {} or {'early'}
+end
 if ARGV[2] == 'gid' then
   session = redis.call('GET', key)
-  if not session then return {} end
+  if not session then return nothing() end
   key = ARGV[3] .. session
 elseif ARGV[2] == 'session' then session = string.sub(key, #ARGV[3] + 1) end
 if session then
   local openid = redis.call('GET', key)
-  if not openid then return {} end
+  if not openid then return nothing() end
   key = ARGV[4] .. openid
 end
 local _, list = fields(key)
@@ -168,7 +174,7 @@ local found = {}
 for _, f in ipairs(list) do
   if not session or f.session == session then found[#found + 1] = told(f, ARGV[1]) end
 end
-return found
+return #found > 0 and found or nothing()
 """
 
 _FORGET: Final = """

@@ -70,6 +70,9 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         yield (("offline", "max_bytes"), ("offline", "max_total_bytes")), f"{why}: raise the second, or lower the first"
     if offline.store == "sqlite" and offline.path is None:
         yield (("offline", "store"), ("offline", "path")), "sqlite needs a file: set offline.path"
+    if offline.store == "directory" and config.cluster.url is None:
+        why = "messages wait in the directory of a cluster: set cluster.url, or use another offline store"
+        yield (("offline", "store"), ("cluster", "url")), why
     if auth.mode == "jwt" and (auth.key_file is None) == (auth.jwks_file is None):
         both = (("auth", "mode"), ("auth", "key_file"), ("auth", "jwks_file"))
         yield both, "jwt needs exactly one of auth.key_file and auth.jwks_file"
@@ -156,7 +159,7 @@ def _of_workers(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
         why = "sessions of several workers find each other by a directory: set cluster.url, or one worker"
         yield (("server", "workers"), ("cluster", "url")), why
     if config.offline.store == "sqlite":
-        why = "a file belongs to one process: use another offline store, or one worker"
+        why = "a file belongs to one process: use the offline store directory, or one worker"
         yield (("server", "workers"), ("offline", "store")), why
 
 

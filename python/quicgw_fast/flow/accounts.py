@@ -19,7 +19,7 @@ class StoreShare(NamedTuple):
     """
 
     accepted: int = 0
-    """Put there for who was away, also by an earlier process."""
+    """Put there for who was away, also by an earlier process, or another one where several have the store."""
     delivered: int = 0
     """Acknowledged by their clients, and deleted."""
     lost: int = 0
@@ -46,7 +46,8 @@ class Accounts:
         self._ended = Tally()
         self._live = live
         self._share = share
-        # Not counters: what an earlier process left in the store is accepted here, and what is saved moves.
+        # Not counters: what an earlier process left in the store is accepted here, and what is saved moves. Where
+        # several have one store, what waits there is in the accounts of each.
         metrics.gauges("messages", "Messages for clients, and what became of them", ("kind", "fate"), FATES, self._now)
 
     def end(self, tally: Tally) -> None:

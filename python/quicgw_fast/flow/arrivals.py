@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import BudgetFull
-from quicgw_fast.session import SessionState, read, unpack
+from quicgw_fast.session import CatchUp, SessionState, read, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +54,7 @@ class Arrivals:
         self._closing = closing
         self._tracking = offline.tracking
         self._stored = offline.stored
+        self._shared_store = offline.shared
         self._abroad = abroad
         self._requests = requests
         self._make_room = make_room
@@ -98,6 +99,8 @@ class Arrivals:
         session = arrived.session
         self._count_arrived.value += 1
         self._departed.forget(session.id)  # in case that it was here before
+        if not self._shared_store:
+            session.catch_up = CatchUp()  # what it was sent has other ids in the store of this gateway
         for parcel in arrived.parcels:
             self._tracking.waits(session, parcel)
         for group, ends_at in arrived.groups.items():

@@ -66,7 +66,9 @@ class Offline:
         self._swept = clock.now()
         self._sweeping = False
         self._stopped = False
-        self._outlives = settings.store == "sqlite"
+        self.shared = settings.store == "directory"
+        """Whether other gateways have the same store, so that a session that moves goes on with what it was sent."""
+        self._outlives = settings.store != "memory"
         """Whether the next process has what is stored."""
         # With what an earlier process left in the store.
         self._before = store.stats() if store is not None else StoreStats()
@@ -91,10 +93,14 @@ class Offline:
             self._journal.not_put()
         if result.stored:
             self.tracking.stored(parcel, result.id, result.replaced)
-        for session in self._devices.of(openid) if result.stored else ():
+            self.came(openid)
+        return result
+
+    def came(self, openid: str) -> None:
+        """Something was stored for an openid, here or by another gateway, whose sessions may be here by now."""
+        for session in self._devices.of(openid):
             session.catch_up.apply(ReadingEvent.STORED)
             self.stored.go_on(session)
-        return result
 
     def tend(self, now: float) -> None:
         """Try again what failed, and clean up now and then; a disk that hangs holds up nobody who calls this."""
@@ -140,10 +146,13 @@ class Offline:
             return NO_STORE
         stats, before = store.stats(), self._before
         undeliverable, left = self.stored.undeliverable()
+        deleted = stats.deleted - before.deleted
+        over = stats.expired - before.expired + stats.superseded - before.superseded
         return StoreShare(
-            accepted=before.messages + stats.stored - before.stored - handovers.kept,
-            delivered=stats.deleted - before.deleted - (undeliverable - left),
-            lost=handovers.lost + stats.expired - before.expired + stats.superseded - before.superseded + undeliverable,
+            # What others put and take counts here as far as it is seen: all that is there, and what went from here.
+            accepted=stats.messages + deleted + over - handovers.kept,
+            delivered=deleted - (undeliverable - left),
+            lost=handovers.lost + over + undeliverable,
             waiting=handovers.waiting,
             stored=stats.messages - left,
         )

@@ -11,7 +11,7 @@ from quicgw_fast.errors import ProtocolError, RequestError
 from quicgw_fast.flow.payloads import parse_start
 from quicgw_fast.flow.pending_starts import AdmittedStart
 from quicgw_fast.overload import StartFacts
-from quicgw_fast.placement import Place, PlaceTrouble
+from quicgw_fast.placement import Attempt, Place, PlaceTrouble
 from quicgw_fast.session import MAX_OPENID, StartClaim, UnreadableSession
 
 if TYPE_CHECKING:
@@ -135,7 +135,9 @@ class StartHandler:
             self._refuse_another(start)
             return
         self._pending.newer(start.claim)
-        answer = self._placement.claim(start.claim.openid, start.claim.session_id)
+        answer = self._placement.claim(
+            start.claim.openid, start.claim.session_id, Attempt(start.claim.epoch, start.claim.attempt)
+        )
         if isinstance(answer, Place):
             self._placed(start, answer)
         else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TYPES: Final = ("session", "openid", "gid")
 _CODES: Final = {
+    PlaceTrouble.COMING: PushCode.MOVED,
     PlaceTrouble.DIRECTORY_UNAVAILABLE: PushCode.DIRECTORY_UNAVAILABLE,
     PlaceTrouble.NODE_UNREACHABLE: PushCode.NODE_UNREACHABLE,
 }

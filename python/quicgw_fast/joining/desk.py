@@ -10,11 +10,13 @@ from quicgw_fast.flow.departures import OutdatedClaim
 from quicgw_fast.flow.elsewhere import HandedReply
 from quicgw_fast.ports import TerminalReply
 from quicgw_fast.proto import node_pb2 as pb
+from quicgw_fast.session import StartClaim
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeAlias
 
+    from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.membership import Membership
     from quicgw_fast.cluster.own_claims import OwnClaims
     from quicgw_fast.cluster.placement import DirectoryPlacement
@@ -80,6 +82,12 @@ class LocalDesk:
         ended = self._path.kicks.kick(openid=request.openid, session_id=request.session_id, reason=request.reason)
         return pb.KickResponse(ended=ended)
 
+    async def stored(self, request: pb.StoredRequest) -> pb.StoredResponse:
+        """Bring whoever is here what another node has stored for it meanwhile."""
+        for openid in request.openids:
+            self._path.offline.came(openid)
+        return pb.StoredResponse()
+
     async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
         """Take a service in that offered itself elsewhere, or let it go."""
         return await self._register(request)
@@ -96,6 +104,7 @@ class Desk(LocalDesk):
         membership: Membership,
         register: Register,
         describe: Callable[[str], Awaitable[pb.DescribeResponse]],
+        clock: Clock,
         operators: ForOperators,
         drain: Callable[[], float] | None,
     ) -> None:
@@ -105,11 +114,15 @@ class Desk(LocalDesk):
         self._claims = claims
         self._membership = membership
         self._describe = describe
+        self._now = clock.now
         self._operators = operators
         self._drain = drain
 
     async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
         """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
+        attempts = self._path.registry.attempts(request.openid, self._now())
+        if attempts.outdated(StartClaim(request.openid, epoch=request.epoch, attempt=request.attempt)):
+            return pb.FetchResponse(late=True)
         held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
         parked = self._placement.yielded(request.openid, request.held)
         openid = "" if request.session_ids else request.openid

@@ -22,6 +22,7 @@ from quicgw_fast.joining.elsewhere import OtherNodes
 from quicgw_fast.joining.everywhere import Everywhere
 from quicgw_fast.joining.operators import ForOperators
 from quicgw_fast.joining.others import Others
+from quicgw_fast.joining.shared_store import shared_store
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.session import Event, revive
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from quicgw_fast.joining.desk import Register
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import Placement, ReplicaKeeper
+    from quicgw_fast.store import OfflineStore
     from quicgw_fast.workers import Seat
 
 SERVING: Final = "serving"
@@ -97,6 +99,7 @@ class Member:
             dead_for=config.session.resume_window,
             retaining=_retaining(config),
         )
+        self._store = shared_store(config, name, clock, self._client)
         self._addresses: dict[str, str] = {}
         """Of the nodes that are known."""
         self._server: NodeServer | None = None
@@ -132,6 +135,11 @@ class Member:
         return self._elsewhere
 
     @property
+    def store(self) -> OfflineStore | None:
+        """The offline store that all nodes share, where that is configured."""
+        return None if self._store is None else self._store.messages
+
+    @property
     def everywhere(self) -> Everywhere:
         """What services and operators are served with; there after ``start``."""
         assert self._everywhere is not None
@@ -159,7 +167,7 @@ class Member:
     async def look(self) -> dict[str, Any]:
         """Ask all nodes how they are, as ``GET /cluster`` tells it."""
         await self._learn()
-        records = self._node.membership.nodes
+        records = sorted(self._node.membership.nodes)  # by their names
         nodes = await asyncio.gather(*(self._looked_at(record.name, record.about) for record in records))
         return {"version": 1, "at": self._clock.wall(), "node": self._node.name, "nodes": list(nodes)}
 
@@ -171,12 +179,14 @@ class Member:
         here = path.services, path.kicks, self._register
         self._everywhere = Everywhere(node.name, self._clock, self._client, others, node.placement, *here)
         self._operators = ForOperators(node.name, self._client, others, self._views(), self._drain)
-        of_here = self._register, self._describe_to, self._operators, self._drain
+        of_here = self._register, self._describe_to, self._clock, self._operators, self._drain
         desk = Desk(path, node.placement, node.claims, node.membership, *of_here)
         where = host, port + self._seat.index if port else 0
         self._server = await NodeServer.start(node.name, *where, desk, self._access)
         self._advertised = self._advertise(self._server.address)
         try:
+            if self._store is not None:
+                await self._store.messages.start()
             await self._node.start()
         except DirectoryUnusable as error:
             await self.stop()
@@ -206,6 +216,8 @@ class Member:
         await self._elsewhere.stop(LAST_REPLIES)
         if self._everywhere is not None:
             await self._everywhere.stop()
+        if self._store is not None:
+            await self._store.stop(LEAVE_WITHIN)
         await self._node.stop()
         await self._client.close()
         if self._server is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from quicgw_fast.placement.seam import HERE, Place
+from quicgw_fast.placement.seam import HERE, UNCOUNTED, Attempt, Place
 
 NAME: Final = "here"
 
@@ -12,9 +12,9 @@ NAME: Final = "here"
 class Here:
     """Knows no other place, so every answer is there at once."""
 
-    def claim(self, openid: str, session_id: str) -> Place:
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Place:
         """Grant it."""
-        del openid, session_id
+        del openid, session_id, attempt
         return HERE
 
     def find(self, target_type: str, target_id: str) -> Place:

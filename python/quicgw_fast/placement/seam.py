@@ -29,6 +29,8 @@ class PlaceTrouble(Enum):
 
     ELSEWHERE = "elsewhere"
     """It lives at another node."""
+    COMING = "MOVED"
+    """It is on its way here."""
     SUPERSEDED = "superseded"
     """A newer START came to another node."""
     DIRECTORY_UNAVAILABLE = "DIRECTORY_UNAVAILABLE"
@@ -74,14 +76,26 @@ pushes can wait for. Who asked may cancel it, or forget it.
 """
 
 
+class Attempt(NamedTuple):
+    """By which a START that was under way for long is told from a newer one of its client (protocol §2)."""
+
+    epoch: str = ""
+    number: int = 0
+    """0 from clients that do not count: theirs are not compared."""
+
+
+UNCOUNTED: Final = Attempt()
+
+
 class Placement(Protocol):
     """Knows where openids live."""
 
-    def claim(self, openid: str, session_id: str) -> Answer:
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
         """Have the openid live here: a client that is authenticated as it has come here.
 
         ``session_id`` is the session that it would go on with, or empty. The newest claim counts, also where an earlier
-        one still waits for its answer. Raises nothing.
+        one still waits for its answer; but where an ``attempt`` is not newer than what its session has seen elsewhere,
+        that stays there. Raises nothing.
         """
 
     def find(self, target_type: str, target_id: str) -> Answer:

@@ -31,6 +31,8 @@ class FetchRequest(message.Message):
     GENERATION_FIELD_NUMBER: builtins.int
     SESSION_IDS_FIELD_NUMBER: builtins.int
     HELD_FIELD_NUMBER: builtins.int
+    EPOCH_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
     node: builtins.str
     """who asks, and where replies go that come later"""
     openid: builtins.str
@@ -38,6 +40,9 @@ class FetchRequest(message.Message):
     """of the claim of the node that asks"""
     held: builtins.int
     """the older claim, by which this node has it"""
+    epoch: builtins.str
+    """of the START that asks, with its attempt: one that is outdated is given nothing"""
+    attempt: builtins.int
     @builtins.property
     def session_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """none: all of the openid"""
@@ -50,10 +55,12 @@ class FetchRequest(message.Message):
         generation: builtins.int = ...,
         session_ids: abc.Iterable[builtins.str] | None = ...,
         held: builtins.int = ...,
+        epoch: builtins.str = ...,
+        attempt: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["generation", b"generation", "held", b"held", "node", b"node", "openid", b"openid", "session_ids", b"session_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt", b"attempt", "epoch", b"epoch", "generation", b"generation", "held", b"held", "node", b"node", "openid", b"openid", "session_ids", b"session_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -63,8 +70,11 @@ class FetchResponse(message.Message):
 
     SESSIONS_FIELD_NUMBER: builtins.int
     OUTDATED_FIELD_NUMBER: builtins.int
+    LATE_FIELD_NUMBER: builtins.int
     outdated: builtins.bool
     """a newer generation was given them, and this one gets nothing"""
+    late: builtins.bool
+    """a newer attempt of the client came to this node, and nothing has happened"""
     @builtins.property
     def sessions(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]: ...
     def __init__(
@@ -72,10 +82,11 @@ class FetchResponse(message.Message):
         *,
         sessions: abc.Iterable[builtins.bytes] | None = ...,
         outdated: builtins.bool = ...,
+        late: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["outdated", b"outdated", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["late", b"late", "outdated", b"outdated", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -258,6 +269,37 @@ class KickResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["ended", b"ended"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StoredRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    OPENIDS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def openids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        openids: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["openids", b"openids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StoredResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

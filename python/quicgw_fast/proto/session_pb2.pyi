@@ -52,6 +52,26 @@ class SessionState(message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @typing.final
+    class StoredEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.int
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.int = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     VERSION_FIELD_NUMBER: builtins.int
     REQUIRED_FEATURES_FIELD_NUMBER: builtins.int
     SESSION_ID_FIELD_NUMBER: builtins.int
@@ -77,6 +97,8 @@ class SessionState(message.Message):
     GROUPS_FIELD_NUMBER: builtins.int
     HEARD_FIELD_NUMBER: builtins.int
     LEFT_AT_FIELD_NUMBER: builtins.int
+    STORED_FIELD_NUMBER: builtins.int
+    STORED_UP_TO_FIELD_NUMBER: builtins.int
     version: builtins.int
     session_id: builtins.str
     """Who it is."""
@@ -105,6 +127,8 @@ class SessionState(message.Message):
     """the gateway that gave it, put before the rest by whoever fetched it"""
     left_at: builtins.float
     """when it was exported: wall clock, seconds since 1970"""
+    stored_up_to: builtins.int
+    """the highest id that this session is done with"""
     @builtins.property
     def required_features(self) -> containers.RepeatedScalarFieldContainer[builtins.int]: ...
     @builtins.property
@@ -130,6 +154,12 @@ class SessionState(message.Message):
     @builtins.property
     def heard(self) -> containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """spread_id of what was for many lately, and went to all who were where it was then"""
+
+    @builtins.property
+    def stored(self) -> containers.ScalarMap[builtins.int, builtins.int]:
+        """Of an offline store that both gateways have (else they mean nothing to the reader).
+        by the number under which it was sent, the id of what is not acknowledged yet
+        """
 
     def __init__(
         self,
@@ -159,10 +189,12 @@ class SessionState(message.Message):
         groups: abc.Iterable[GroupMembership] | None = ...,
         heard: abc.Iterable[builtins.bytes] | None = ...,
         left_at: builtins.float | None = ...,
+        stored: abc.Mapping[builtins.int, builtins.int] | None = ...,
+        stored_up_to: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_left_at", b"_left_at", "_token_ends_at", b"_token_ends_at", "detached_for", b"detached_for", "left_at", b"left_at", "outbox", b"outbox", "token_ends_at", b"token_ends_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_left_at", b"_left_at", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "groups", b"groups", "handed", b"handed", "heard", b"heard", "left_at", b"left_at", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_detached_for", b"_detached_for", "_left_at", b"_left_at", "_token_ends_at", b"_token_ends_at", "age", b"age", "allowance_full_in", b"allowance_full_in", "attempts", b"attempts", "came_from", b"came_from", "detached_for", b"detached_for", "epoch", b"epoch", "gid", b"gid", "groups", b"groups", "handed", b"handed", "heard", b"heard", "left_at", b"left_at", "logged_in", b"logged_in", "openid", b"openid", "outbox", b"outbox", "peer", b"peer", "requests", b"requests", "required_features", b"required_features", "session_id", b"session_id", "silent_for", b"silent_for", "stored", b"stored", "stored_up_to", b"stored_up_to", "token_ends_at", b"token_ends_at", "told_interval", b"told_interval", "trail", b"trail", "version", b"version", "waiting", b"waiting", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detached_for: _TypeAlias = typing.Literal["detached_for"]  # noqa: Y015
     _WhichOneofArgType__detached_for: _TypeAlias = typing.Literal["_detached_for", b"_detached_for"]  # noqa: Y015

@@ -88,7 +88,11 @@ class GroupCaller:
         return Broadcasted.of(answers)
 
     async def members(self, group: str) -> AsyncIterator[MemberOfGroup]:
-        """Yield those that are in a group; raises GroupRefused and GatewayUnreachable."""
+        """Yield those that are in a group; raises GroupRefused and GatewayUnreachable.
+
+        The latter also behind all others, where nodes of a cluster do not answer that may have some.
+        """
+        silent: list[str] = []
         for link in await self._way():
             cursor = ""
             while True:
@@ -96,6 +100,7 @@ class GroupCaller:
                 answer = await link.group_members(request, self._timeout)
                 if not answer.success:
                     raise GroupRefused(answer.error_code, answer.message)
+                silent += answer.unreached_nodes
                 for member in answer.members:
                     left = member.left_ms / 1000 or None
                     yield MemberOfGroup(member.session_id, member.openid, member.attached, left)
@@ -104,6 +109,8 @@ class GroupCaller:
                     break
             if answer.everywhere:
                 break
+        if silent:
+            raise GatewayUnreachable(f"where {group!r} may have members there is no answer: {', '.join(silent)}")
 
     async def sessions_of(self, openid: str) -> list[PresentSession]:
         """All sessions of an openid; raises GatewayUnreachable, also where a node does not that may have some."""

@@ -1,8 +1,8 @@
 """A session made into bytes for another gateway: all that it is and has, by the format in ``proto/session.proto``.
 
 Nothing changes here, and nothing is decided. What is of one process alone is translated: moments of the monotonic clock
-into durations, tickets of pushes into the terms that they stand for. Not taken along is who waits for an
-acknowledgement, and what an offline store has: both are where they were.
+into durations, tickets of pushes into the terms that they stand for. Who waits for an acknowledgement is not taken
+along, and of an offline store only what it gave out so far: that means something where both gateways have the same.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ def state_of(session: Session, outbox: OutboxState, now: float) -> pb.SessionSta
         told_interval=session.told_interval,
         allowance_full_in=max(0.0, _allowance_full_at(session) - now),
         attempts=session.attempts.by_epoch,
+        stored=session.catch_up.unacknowledged,
+        stored_up_to=session.catch_up.sent_up_to,
     )
     pack_outbox(outbox, session.parcels, now, state.outbox)
     for name, ends_at in (session.groups or {}).items():

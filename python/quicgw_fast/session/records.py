@@ -29,6 +29,9 @@ def next_record(session: Session, replica: Replica, now: float) -> Record:
     else:
         written = message.later.add()
         pack_outbox(outbox, session.parcels, now, written)
+        if session.catch_up.unacknowledged:  # merged into the whole; what was deleted since costs nothing there
+            message.whole.stored.update(session.catch_up.unacknowledged)
+            message.whole.stored_up_to = session.catch_up.sent_up_to
     written.after = after
     if outbox.open or replica.msg_ids:
         replica.msg_ids = dict(_msg_ids(session, replica.msg_ids, outbox.open))

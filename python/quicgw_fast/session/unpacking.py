@@ -17,6 +17,7 @@ from quicgw_fast.backend.outbox_state import BoundState, HeldState, OutboxState
 from quicgw_fast.backend.tally import Tally
 from quicgw_fast.proto import session_pb2 as pb
 from quicgw_fast.proto.service_pb2 import UpstreamRequest
+from quicgw_fast.session.catch_up import CatchUp
 from quicgw_fast.session.claim import Attempts
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.heard import Heard
@@ -117,6 +118,7 @@ def _session(state: pb.SessionState, outbox: Outbox, gateway: str, now: float) -
         trail=deque(_trail(state, now)),
         elsewhere=elsewhere,
         allowance_full_at=now + _seconds(state.allowance_full_in),
+        catch_up=CatchUp(sent_up_to=state.stored_up_to, unacknowledged=dict(state.stored)),
     )
 
 

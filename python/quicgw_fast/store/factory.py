@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def make_store(settings: OfflineConfig) -> OfflineStore | None:
     """Make the store of the settings; ``None`` for ``"off"``. Opens the database, which may take some 100 ms.
 
+    That in a directory is made by who knows it (``cluster.offline_store``).
+
     Raises ConfigError for an unknown kind, bounds that hold nothing, or a file that cannot be used, and StartupError
     when another process has the file.
     """
@@ -34,4 +36,8 @@ def make_store(settings: OfflineConfig) -> OfflineStore | None:
             raise ConfigError('offline.store = "sqlite" needs offline.path, the database file.')
         with about("offline", "path"):
             return SqliteStore(settings.path, settings)
-    raise ConfigError(f'offline.store = "{settings.store}" is unknown. Set it to "off", "memory" or "sqlite".')
+    if settings.store == "directory":
+        raise ConfigError('offline.store = "directory" needs cluster.url, the directory.')
+    raise ConfigError(
+        f'offline.store = "{settings.store}" is unknown. Set it to "off", "memory", "sqlite" or "directory".'
+    )

@@ -12,16 +12,12 @@ from quicgw_fast.store.base import NO_TERMS, PutResult, Stored, StoreFailed, Sto
 from quicgw_fast.store.sqlite_file import open_database
 from quicgw_fast.store.sqlite_tables import SWEEP_STEP, SqliteTables
 from quicgw_fast.store.sqlite_worker import Committer
+from quicgw_fast.store.unwritten import MAX_BACKLOG, MAX_HANDED_OVER, Unwritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-MAX_BACKLOG: Final = 8 << 20
-"""Bytes of bodies of :meth:`SqliteStore.put` that may wait for the disk."""
-MAX_HANDED_OVER: Final = 64 << 20
-"""The same for :meth:`SqliteStore.put_all`, with room for many sessions that end at once: nobody can be asked to try
-again with these."""
 _MAX_ID: Final = (1 << 63) - 1
 
 
@@ -35,8 +31,7 @@ class SqliteStore:
         """
         self._tables = SqliteTables(open_database(path), path, settings or OfflineConfig(store="sqlite", path=path))
         self._committer = Committer(self._tables)
-        self._max_backlog = max_backlog
-        self._backlog = self._handed_over = 0
+        self._backlog, self._handed_over = Unwritten(max_backlog), Unwritten(MAX_HANDED_OVER)
         self._refused = 0
         self._closed = False
 
@@ -52,15 +47,14 @@ class SqliteStore:
         """
         if self._closed:
             return self._refuse(StoreCode.CLOSED, "the offline store is closed")
-        if self._backlog + len(body) > self._max_backlog and self._backlog:
-            return self._refuse(StoreCode.BUSY, f"{self._backlog} bytes wait for the disk")
+        if not self._backlog.takes(len(body)):
+            return self._refuse(StoreCode.BUSY, f"{self._backlog.size} bytes wait for the disk")
         _check_text(openid)
         try:
             future = self._committer.submit(partial(self._tables.put, openid, bytes(body), wall, terms), len(body))
         except StoreFailed as error:
             return self._refuse(StoreCode.BUSY, str(error))
-        self._backlog += len(body)
-        future.add_done_callback(lambda _: self._written(len(body)))
+        self._backlog.add(len(body), future)
         try:
             # Shielded, so that a cancelled caller's body still counts while it waits.
             return await asyncio.shield(future)
@@ -76,26 +70,24 @@ class SqliteStore:
         size = sum(len(body) for body, _ in kept)
         told: asyncio.Future[list[PutResult]] = asyncio.get_running_loop().create_future()
         try:
-            if self._handed_over + size > MAX_HANDED_OVER:
-                raise StoreFailed(f"{self._handed_over} bytes of ended sessions wait for the disk")
+            if not self._handed_over.takes(size):
+                raise StoreFailed(f"{self._handed_over.size} bytes of ended sessions wait for the disk")
             future = self._committer.submit(partial(self._tables.put_all, openid, kept, wall), size)
         except StoreFailed as error:
             told.set_result(
                 [self._refuse(StoreCode.CLOSED if self._closed else StoreCode.BUSY, str(error)) for _ in kept]
             )
             return told
-        self._handed_over += size
-        future.add_done_callback(partial(self._settle, told, len(kept), size))
+        self._handed_over.add(size, future)
+        future.add_done_callback(partial(self._settle, told, len(kept)))
         return told
 
     def _settle(
         self,
         told: asyncio.Future[list[PutResult]],
         count: int,
-        size: int,
         done: asyncio.Future[list[PutResult]],
     ) -> None:
-        self._handed_over -= size
         failure = done.exception()
         results = [self._refuse(StoreCode.FAILED, str(failure)) for _ in range(count)] if failure else done.result()
         if not told.done():  # else who asked was cancelled
@@ -135,9 +127,6 @@ class SqliteStore:
         """Write what is queued and close the file."""
         self._closed = True
         await self._committer.close()
-
-    def _written(self, size: int) -> None:
-        self._backlog -= size
 
     def _refuse(self, code: StoreCode, message: str) -> PutResult:
         self._refused += 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.backend.errors import BudgetFull
 from quicgw_fast.cluster.peers import PeerUnreachable
-from quicgw_fast.placement import HERE, Place, PlaceTrouble
+from quicgw_fast.placement import HERE, UNCOUNTED, Place, PlaceTrouble
 from quicgw_fast.session import UnreadableSession
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Inheriting:
         if not before:
             return HERE
         try:
-            sessions = await self._client.fetch(before, openid, 0, GENERATION, ())
+            sessions = await self._client.fetch(before, openid, 0, GENERATION, (), UNCOUNTED)
             if sessions:
                 self._arrive(sessions)
                 await self._client.confirm(before, openid, 0)

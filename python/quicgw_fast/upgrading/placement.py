@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.cluster.peers import PeerUnreachable
-from quicgw_fast.placement import HERE, Place, PlaceTrouble
+from quicgw_fast.placement import HERE, UNCOUNTED, Place, PlaceTrouble
 
 if TYPE_CHECKING:
     from quicgw_fast.cluster.peering import NodeClient
-    from quicgw_fast.placement import Answer
+    from quicgw_fast.placement import Answer, Attempt
     from quicgw_fast.upgrading.inheriting import Inheriting
     from quicgw_fast.upgrading.neighbours import Neighbours
 
@@ -27,9 +27,9 @@ class NextOfKin:
         self._inheriting = inheriting
         self._tasks: set[asyncio.Task[Place]] = set()
 
-    def claim(self, openid: str, session_id: str) -> Answer:
-        """See ``Placement``."""
-        del session_id
+    def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
+        """See ``Placement``: who has come to the successor came behind whoever is at its predecessor."""
+        del session_id, attempt
         return HERE if self._inheriting.had(openid) else self._inheriting.take(openid)
 
     def find(self, target_type: str, target_id: str) -> Answer:

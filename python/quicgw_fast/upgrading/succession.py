@@ -52,6 +52,8 @@ class Succession:
     """Outside nobody knows that there are two."""
     may_act: Final = None
     """Nobody else ever acts for what is here, so nothing is asked."""
+    store: Final = None
+    """Each has its own."""
     replicas: Final = None
     """Nobody goes on from what a process leaves that dies."""
 

@@ -15,6 +15,7 @@ from quicgw_fast.cluster.peering import NodeAccess, NodeClient, NodeServer
 from quicgw_fast.cluster.peering.carrying import MOST_BYTES, MOST_ITEMS, UNDER_WAY
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.errors import StartupError
+from quicgw_fast.placement import UNCOUNTED
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.proto.service_pb2 import (
     BroadcastRequest,
@@ -125,7 +126,7 @@ def a_push(target: str, size: int = 0, wait: int = 0) -> UnicastPushRequest:
 
 async def test_each_question_has_its_answer(desk: NotingDesk) -> None:
     async with lined(desk) as node:
-        assert await node.fetch(OTHER, "alice", 3, 9, ("s1",)) == GIVEN
+        assert await node.fetch(OTHER, "alice", 3, 9, ("s1",), UNCOUNTED) == GIVEN
         await node.confirm(OTHER, "alice", 3)
         assert await node.vouch(OTHER, "era") is Vouched.PROMISED
         assert await node.kick(OTHER, "alice", "", "why") == 2
@@ -141,7 +142,7 @@ async def test_each_question_has_its_answer(desk: NotingDesk) -> None:
 async def test_an_outdated_claim_gets_nothing_and_hears_why(desk: NotingDesk) -> None:
     async with lined(desk) as node:
         with pytest.raises(PeerUnreachable, match="a newer claim"):
-            await node.fetch(OTHER, "alice", 3, 4, ())
+            await node.fetch(OTHER, "alice", 3, 4, (), UNCOUNTED)
 
 
 async def test_who_listens_where_a_node_was_before_is_not_taken_for_it(desk: NotingDesk) -> None:
@@ -195,7 +196,7 @@ async def test_who_does_not_know_the_secret_is_refused_before_anything_is_read(
 ) -> None:
     async with lined(desk, NodeAccess("the secret of all nodes"), NodeAccess(shown)) as node:
         with pytest.raises(PeerUnreachable, match=r"cluster\.secret_file") as refused:
-            await node.fetch(OTHER, "alice", 3, 9, ())
+            await node.fetch(OTHER, "alice", 3, 9, (), UNCOUNTED)
         assert refused.value.surely
         with pytest.raises(PeerUnreachable):
             await node.push(OTHER, a_push("alice"))
@@ -204,7 +205,7 @@ async def test_who_does_not_know_the_secret_is_refused_before_anything_is_read(
 
 async def test_who_knows_the_secret_is_served(desk: NotingDesk) -> None:
     async with lined(desk, NodeAccess("the secret of all nodes")) as node:
-        assert await node.fetch(OTHER, "alice", 3, 9, ()) == GIVEN
+        assert await node.fetch(OTHER, "alice", 3, 9, (), UNCOUNTED) == GIVEN
 
 
 async def test_nodes_show_each_other_certificates_of_their_authority(desk: NotingDesk) -> None:
@@ -219,7 +220,7 @@ async def test_nodes_show_each_other_certificates_of_their_authority(desk: Notin
     ):
         async with lined(desk, access, stranger) as node:
             with pytest.raises(PeerUnreachable) as refused:
-                await node.fetch(OTHER, "alice", 3, 9, ())
+                await node.fetch(OTHER, "alice", 3, 9, (), UNCOUNTED)
             assert refused.value.surely
     assert not desk.asked
 
@@ -229,7 +230,7 @@ async def test_a_node_that_is_gone_is_told_at_once_and_surely(desk: NotingDesk) 
         taken.bind(("127.0.0.1", 0))  # nobody listens there
         node = NodeClient(NODE, NodeAccess(), knows({OTHER: f"127.0.0.1:{taken.getsockname()[1]}"}))
         async with asyncio.timeout(10):
-            for ask in (node.fetch(OTHER, "alice", 3, 9, ()), node.push(OTHER, a_push("alice"))):
+            for ask in (node.fetch(OTHER, "alice", 3, 9, (), UNCOUNTED), node.push(OTHER, a_push("alice"))):
                 with pytest.raises(PeerUnreachable, match=OTHER) as gone:
                     await ask
                 assert gone.value.surely

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from quicgw_fast.cluster.lease import Vouched
 from quicgw_fast.cluster.peering.carrying import Carrying
 from quicgw_fast.cluster.peering.lines import NodeLines
-from quicgw_fast.cluster.peers import PeerUnreachable
+from quicgw_fast.cluster.peers import OutdatedAttempt, PeerUnreachable
 from quicgw_fast.proto import node_pb2 as pb
 from quicgw_fast.proto.session_pb2 import SessionState
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.cluster.peering.access import NodeAccess
     from quicgw_fast.cluster.peering.lines import AddressOf
+    from quicgw_fast.placement import Attempt
     from quicgw_fast.proto.node_pb2 import HasResponse
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN: Final = 1.0
 """Seconds in which a node has to answer what a START or an operator waits for."""
-CONFIRMED_AGAIN: Final = (0.1, 0.5, 2.0)
-"""Seconds until the next try, each time."""
+ASKED_AGAIN: Final = (0.1, 0.5, 2.0)
+"""Seconds until the next try of what a node must hear, each time."""
 CARRIED_WITHIN: Final = 3.0
 """Seconds for pushes and replies, of which many may be in one call: less than services and tools wait for theirs."""
 BROADCAST_WITHIN: Final = 30.0
@@ -72,28 +73,32 @@ class NodeClient:
         self._lines.keep(nodes)
 
     async def fetch(
-        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str]
+        self, node: str, openid: str, held: int, generation: int, session_ids: Sequence[str], attempt: Attempt
     ) -> list[bytes]:
         """See ``Peers``."""
         request = pb.FetchRequest(
-            node=self._node, openid=openid, held=held, generation=generation, session_ids=session_ids
+            node=self._node,
+            openid=openid,
+            held=held,
+            generation=generation,
+            session_ids=session_ids,
+            epoch=attempt.epoch,
+            attempt=attempt.number,
         )
         answer: pb.FetchResponse = await self._lines.call(node, "Fetch", request, ANSWER_WITHIN)
+        if answer.late:
+            raise OutdatedAttempt(f"{node}: a newer attempt of the client is there")
         if answer.outdated:
             raise PeerUnreachable(f"{node}: a newer claim was given what it had", surely=True)
         return [_from_node(node) + session for session in answer.sessions]
 
     async def confirm(self, node: str, openid: str, held: int) -> None:
         """See ``Peers``; tried again for a while: who never hears it takes what it gave for lost."""
-        request = pb.ConfirmRequest(openid=openid, held=held)
-        for pause in CONFIRMED_AGAIN:
-            try:
-                await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
-            except PeerUnreachable:
-                await asyncio.sleep(pause)  # nobody tells when it can be reached again
-            else:
-                return
-        await self._lines.call(node, "Confirm", request, ANSWER_WITHIN)
+        await self._surely(node, "Confirm", pb.ConfirmRequest(openid=openid, held=held))
+
+    async def stored(self, node: str, openid: str) -> None:
+        """Have a node look into the offline store again for who is there; tried again for a while, as ``confirm``."""
+        await self._surely(node, "Stored", pb.StoredRequest(openids=[openid]))
 
     async def vouch(self, node: str, era: str) -> Vouched:
         """See ``Peers``."""
@@ -165,6 +170,16 @@ class NodeClient:
     async def drain(self, node: str) -> pb.DrainResponse:
         """Have a node stop."""
         return cast("pb.DrainResponse", await self._lines.call(node, "Drain", pb.DrainRequest(), ANSWER_WITHIN))
+
+    async def _surely(self, node: str, name: str, request: Message) -> None:
+        for pause in ASKED_AGAIN:
+            try:
+                await self._lines.call(node, name, request, ANSWER_WITHIN)
+            except PeerUnreachable:
+                await asyncio.sleep(pause)  # nobody tells when it can be reached again
+            else:
+                return
+        await self._lines.call(node, name, request, ANSWER_WITHIN)
 
     async def _long(self, node: str, name: str, request: Message) -> Any:
         """Wait for what may take long: whether the node still does it, or hangs, is seen by another call."""

@@ -67,6 +67,9 @@ class GatewayDesk(Protocol):
     async def kick(self, request: pb.KickRequest) -> pb.KickResponse:
         """End sessions that are here."""
 
+    async def stored(self, request: pb.StoredRequest) -> pb.StoredResponse:
+        """Look into the offline store again for openids that are here."""
+
     async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
         """Take a service in, or let it go."""
 

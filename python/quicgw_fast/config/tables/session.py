@@ -74,8 +74,9 @@ class SessionConfig(Section):
 class OfflineConfig(Section):
     """``[offline]``: pushes to an openid that has no session."""
 
-    store: Literal["off", "memory", "sqlite"] = "off"
-    """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in."""
+    store: Literal["off", "memory", "sqlite", "directory"] = "off"
+    """``off`` answers TARGET_NOT_FOUND; the others keep the push until the openid logs in: ``memory`` and ``sqlite`` at
+    this gateway, ``directory`` at any node of ``[cluster]``."""
     path: Annotated[File | None, MadeFile(), Field(examples=["offline.db"])] = None
     """Database file of ``sqlite``, made if it is not there."""
     max_messages: Count = 100
