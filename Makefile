@@ -13,7 +13,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test test-rust test-python test-matrix test-aioquic coverage lint lint-rust lint-python format wheel
-.PHONY: bench bench-cluster bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts reference proto lock clean
+.PHONY: bench bench-cluster bench-e2e bench-marks bench-check bench-metrics bench-overload bench-rust attacks fuzz reloads chaos restarts upgrades reference proto lock clean
 .PHONY: docs stalled soak-idle soak-churn test-slim test-lowest test-page screenshots
 .PHONY: model-cluster chaos-cluster
 .PHONY: test-go test-typescript proto-go
@@ -179,6 +179,9 @@ restarts: setup ## Restart a gateway twenty times under load, and count what was
 chaos-cluster: setup ## Kill, pause, cut off and restart three nodes and their directory, by seeds (20 minutes): SEED=1 SEEDS=20 SECONDS=30
 	CHAOS_SEED=$(or $(SEED),1) CHAOS_SEEDS=$(or $(SEEDS),20) CHAOS_SECONDS=$(or $(SECONDS),30) ROUNDS=10 \
 		$(BIN)/pytest -s tests/chaos_cluster --timeout 0
+
+upgrades: setup ## Upgrade a gateway twenty times under load, and look at every number of every session
+	UPGRADES=20 $(BIN)/pytest -s tests/upgrading/test_under_load.py
 
 model-cluster: setup ## Play 10 000 schedules of nodes, a directory and faults with a simulated clock (minutes): SEED=0 SCHEDULES=10000
 	SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(or $(SEED),0) $(BIN)/pytest tests/cluster/test_model.py -k schedules_of --timeout 0

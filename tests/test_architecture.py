@@ -78,6 +78,7 @@ EVERYTHING = (
         "reloading",
         "service",
         "sync",
+        "upgrading",
         "workers",
         "_core",
     }
@@ -113,9 +114,11 @@ MAY_IMPORT = {
     "flow": STAGES - {"transport", "upstream", "control"} | SHARED,
     "assembly": STAGES - {"carrier", "control", "delivery", "session", "transport"} | SHARED | {"flow", "machine"},
     "gateway": SHARED
-    | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport", "joining", "workers"},
+    | {"assembly", "carrier", "control", "overload", "reloading", "tracing", "transport"}
+    | {"joining", "upgrading", "workers"},
     "workers": SHARED | {"control", "transport"},
     "joining": SHARED | {"__init__", "cluster", "flow", "placement", "session", "store", "workers"},
+    "upgrading": SHARED | {"cluster", "control", "flow", "joining", "placement", "session", "transport"},
     "reloading": SHARED | {"auth", "control", "events", "flow", "overload", "transport", "upstream"},
     "client": SHARED | {"transport", "carrier"},
     "service": frozenset({"codes", "errors", "files", "proto"}),  # nothing of the gateway, nor what only it needs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
@@ -36,3 +37,16 @@ def address_group(address: str) -> str:
     if packed.startswith(MAPPED):
         return inet_ntop(AF_INET, packed[len(MAPPED) :])
     return inet_ntop(AF_INET6, packed[:8] + bytes(8)) + "/64"
+
+
+@dataclass(slots=True, frozen=True)
+class Addresses:
+    """Where the gateway listens, as ``host:port``."""
+
+    quic: str
+    grpc: str
+    admin: str
+
+    def ready_line(self) -> str:
+        """The line that the commands print once everything listens (protocol §7)."""
+        return f"ready quic={self.quic} grpc={self.grpc} admin={self.admin}"

@@ -61,8 +61,9 @@ class Clustered(Protocol):
     def replicas(self) -> ReplicaKeeper | None:
         """Who keeps what other gateways go on from when this one dies."""
 
-    def may_act(self, openid: str) -> bool:
-        """Whether anything may be done for an openid now."""
+    @property
+    def may_act(self) -> Callable[[str], bool] | None:
+        """Whether anything may be done for an openid now; None where that is always so."""
 
     def tend(self, now: float) -> None:
         """Do what passes with time (monotonic)."""

@@ -6,39 +6,27 @@ import asyncio
 import contextlib
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast import backend
+from quicgw_fast.addresses import Addresses, join_address
 from quicgw_fast.assembly import assemble_gateway
 from quicgw_fast.carrier import CARRIERS, MAX_BODY
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.codes import CloseCode
-from quicgw_fast.config import join_address, split_address
+from quicgw_fast.config import split_address
 from quicgw_fast.control import (
     MOST_BUFFERED,
     AdminServer,
     ControlAccess,
     ControlServer,
+    Doors,
     Refusals,
     Scope,
     advertised_address,
-    cluster_pages,
-    config_pages,
-    drain_pages,
-    group_pages,
-    health_pages,
-    metrics_pages,
-    openapi_pages,
-    overload_pages,
-    performance_pages,
-    profile_pages,
+    pages,
     read_access,
-    reload_pages,
-    session_pages,
-    stats_pages,
-    upstream_pages,
-    web_pages,
 )
 from quicgw_fast.joining import join
 from quicgw_fast.observe import (
@@ -61,6 +49,7 @@ from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
+from quicgw_fast.upgrading import Succession
 from quicgw_fast.workers import ALONE, look_ahead
 
 if TYPE_CHECKING:
@@ -73,6 +62,7 @@ if TYPE_CHECKING:
     from quicgw_fast.control import GroupKeeper, PresenceTeller, Pusher, Registrar
     from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
     from quicgw_fast.reloading import Prepare
+    from quicgw_fast.upgrading import Heritage
     from quicgw_fast.workers import Seat
 
 LEAST_STORE_TIME = 1.0
@@ -95,19 +85,6 @@ _NOT_TOLD = {
 _log = logging.getLogger("quicgw.gateway")
 
 
-@dataclass(slots=True, frozen=True)
-class Addresses:
-    """Where the gateway listens, as ``host:port``."""
-
-    quic: str
-    grpc: str
-    admin: str
-
-    def ready_line(self) -> str:
-        """The line that the commands print once everything listens (protocol §7)."""
-        return f"ready quic={self.quic} grpc={self.grpc} admin={self.admin}"
-
-
 class Gateway:
     """One gateway in the running event loop: ``start()``, then ``addresses``, at the end ``stop()``."""
 
@@ -123,6 +100,7 @@ class Gateway:
         stand_ins: Mapping[str, str] | None = None,
         seat: Seat = ALONE,
         admin_ports: Callable[[], Sequence[int]] = tuple,
+        heritage: Heritage | None = None,
     ) -> None:
         """``engine`` is a maker of ``backend.load``; ``dev`` spares the warning of ``auth.mode = "none"``.
 
@@ -130,7 +108,7 @@ class Gateway:
         ``config`` is from, to be read again; without one only the files that it names are. ``end`` asks whoever runs it
         to stop it, for POST /drain. ``seat`` is its place among the workers of a machine, and
         ``admin_ports`` are those of all of them. ``stand_ins`` are addresses
-        that serve (by service or zone) while no other does.
+        that serve (by service or zone) while no other does. ``heritage`` is for one that may have a successor.
 
         Raises ConfigError for what cannot be used.
         """
@@ -144,6 +122,8 @@ class Gateway:
         self._tls_key = tls_key
         self._end = end
         self._seat, self._admin_ports = seat, admin_ports
+        self._ports = seat if heritage is None else heritage.ports
+        self._doors = Doors(self._open_admin, self._open_control)
         self._clock = SystemClock()
         self._metrics = metrics = Metrics()
         began = self._clock.now()
@@ -164,9 +144,9 @@ class Gateway:
         self._member = join(
             config, self._clock, metrics, seat, lambda: self._path, lambda: self._views, self._register, drain
         )
-        assembled = assemble_gateway(
-            config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=self._member
-        )
+        self._succession = None if heritage is None else self._succeed(heritage)
+        self._others = others = self._member or self._succession
+        assembled = assemble_gateway(config, engine, self._clock, metrics, chores=chores, tracer=tracer, member=others)
         self._path, self._upstream = assembled.path, assembled.upstream
         self._gates, self._views, self._outlets = assembled.gates, assembled.views, assembled.outlets
         for service, address in (stand_ins or {}).items():
@@ -177,7 +157,6 @@ class Gateway:
         """Whoever wants the configuration read again asks it."""
         self._stack = contextlib.AsyncExitStack()
         self._listener: Listener | None = None
-        self._control: ControlServer | None = None
         self.addresses = Addresses("", "", "")
 
     @property
@@ -198,8 +177,9 @@ class Gateway:
             stack.push_async_callback(self._upstream.close)
             if self._member is not None:
                 await look_ahead(self._config, self._seat, self._tls_key)
-                await self._member.start()
-                stack.push_async_callback(self._member.stop)
+            if self._others is not None:
+                await self._others.start()
+                stack.push_async_callback(self._others.stop)
             await self._listen(stack)
             self._path.requests.start()
             self._outlets.webhooks.start()
@@ -209,6 +189,8 @@ class Gateway:
             for name, work in (("housekeeping", self._path.housekeeping.run()), ("reload", self.reloader.run())):
                 stack.push_async_callback(_cancel, asyncio.create_task(work, name=name))
             self._stack = stack.pop_all()
+        if self._succession is not None:
+            self._succession.ready()
         _log.info("gateway started", extra={**self._makers, **asdict(self.addresses)})
         if self._config.auth.mode == "none" and not self._dev:
             _log.warning("authentication is off", extra=_UNAUTHENTICATED)
@@ -239,9 +221,10 @@ class Gateway:
 
     async def _be_left(self) -> None:
         """Send nobody here any more, and wait until that has been noticed; everything works meanwhile."""
+        if self._succession is not None and self._succession.leave():
+            return  # whoever comes does not come here
         delay = self._config.drain.delay
-        if self._control is not None:
-            await self._control.set_serving(False)
+        await self._doors.set_serving(False)
         if self._listener is not None and delay:
             _log.info("gateway not ready", extra={"reason": "it is to stop", "seconds": delay})
             await asyncio.sleep(delay)
@@ -249,14 +232,14 @@ class Gateway:
     async def _drain(self, deadline: float) -> None:
         path, listener = self._path, self._listener
         path.draining.active = True
-        path.draining.moving = self._member is not None and not self._member.alone
+        path.draining.moving = self._others is not None and not self._others.alone
         if listener is None:
             return
         _log.info("gateway draining", extra={"clients": listener.connections})
         listener.stop_accepting()
         await path.hand_out.run(deadline, lambda: path.requests.stop(deadline))
-        if self._member is not None:
-            await self._member.fetched(deadline)
+        if self._others is not None:
+            await self._others.fetched(deadline)
         await listener.close(CloseCode.DRAINING, CloseCode.DRAINING.phrase("the gateway stops"))
 
     async def __aenter__(self) -> Gateway:
@@ -277,6 +260,11 @@ class Gateway:
         """Everything that /stats shows."""
         return render_stats(self._metrics, self._makers, self._upstream.report())
 
+    @property
+    def ask_for_upgrade(self) -> Callable[[], None] | None:
+        """Has a successor take over; what comes of it is in the log. None where there can be none."""
+        return None if self._succession is None else self._succession.ask
+
     def log_numbers(self) -> None:
         """Write to the log what has happened so far, and how much of everything there is."""
         stats = self.stats()
@@ -287,26 +275,12 @@ class Gateway:
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         server, tls, upstream = self._config.server, self._config.tls, self._upstream
         certificate, key = tls.pair(self._tls_key)
-        host, port = self._seat.admin_address(server)
-        admin = await AdminServer.start(host, port, self._pages(), self._access.admin_guard(host, self._refusals))
-        stack.push_async_callback(admin.stop)
-        await upstream.own.add(*admin.address)
-        pushes, groups, presence, registrar = self._served()
-        self._control = await ControlServer.start(
-            *self._seat.grpc_address(server),
-            pushes,
-            groups,
-            presence,
-            registrar,
-            self._outlets.watches,
-            self._access,
-            self._refusals,
-            tracer=self._tracing and self._tracing.pushes,
-            shared=self._seat.shared,
-        )
-        stack.push_async_callback(self._control.stop)
-        register_buffer(self._metrics, BufferKind.CONTROL, Filling(self._control.buffered, lambda: MOST_BUFFERED))
-        await upstream.own.add(*self._control.address)
+        doors = self._doors
+        stack.push_async_callback(doors.stop)
+        await doors.open()
+        register_buffer(self._metrics, BufferKind.CONTROL, Filling(doors.buffered, lambda: MOST_BUFFERED))
+        await upstream.own.add(*doors.admin)
+        await upstream.own.add(*doors.control)
         self._path.call_back.be_at(self._told_services())
         await upstream.refuse_own_addresses()
         host, port = split_address(server.quic)
@@ -325,39 +299,63 @@ class Gateway:
             pace=self._path.pace,
             validity=self._validity,
             reset_key=reset_key_for(server.reset_key_file, tls.key or certificate, 0 if self._dev else port),
-            share=self._seat.share(),
+            share=self._ports.share(),
         )
         stack.push_async_callback(
             self._listener.close, CloseCode.INTERNAL, CloseCode.INTERNAL.phrase("the gateway could not start")
         )
         register_listener(self._metrics, self._listener, largest_step=self._config.session.window_bytes + MAX_BODY)
         await upstream.own.add(*self._listener.address)
-        self.addresses = Addresses(*(join_address(*part.address) for part in (self._listener, self._control, admin)))
+        self.addresses = Addresses(*(join_address(*at) for at in (self._listener.address, doors.control, doors.admin)))
+
+    async def _open_admin(self) -> AdminServer:
+        host, port = self._ports.admin_address(self._config.server)
+        guard = self._access.admin_guard(host, self._refusals)
+        return await AdminServer.start(host, port, self._pages(), guard, sock=self._ports.admin_socket())
+
+    async def _open_control(self) -> ControlServer:
+        pushes, groups, presence, registrar = self._served()
+        return await ControlServer.start(
+            *self._ports.grpc_address(self._config.server),
+            pushes,
+            groups,
+            presence,
+            registrar,
+            self._outlets.watches,
+            self._access,
+            self._refusals,
+            tracer=self._tracing and self._tracing.pushes,
+            shared=self._ports.shared,
+        )
+
+    def _succeed(self, heritage: Heritage) -> Succession:
+        about = lambda: self._config, self._clock, self._metrics, lambda: self._path, self._register
+        return Succession(heritage, *about, self._doors, lambda: self._listener)
 
     def _pages(self) -> list[Route]:
         limits = LiveLimits(self._gates, lambda: self._config, self._clock.now)
         of_all = None if self._member is None else self._member.operators
         scope = Scope(of_all)
-        pages = [
-            *health_pages(self._ready),
-            *stats_pages(self.stats),
-            *performance_pages(self._watcher.performance, self._watcher.latency),
-            *metrics_pages(self._exposition.render),
-            *reload_pages(self._reload, self._admin_ports),
-            *overload_pages(limits),
-            *config_pages(limits.settings),
-            *session_pages(self._kick, self._views, scope),
-            *group_pages(self._views, scope),
-            *cluster_pages(self._member),
-            *upstream_pages(self._upstream),
-            *drain_pages(self._end, self._longest_stop, self._admin_ports, of_all),
-            *profile_pages(),
+        shown = [
+            *pages.health_pages(self._ready),
+            *pages.stats_pages(self.stats),
+            *pages.performance_pages(self._watcher.performance, self._watcher.latency),
+            *pages.metrics_pages(self._exposition.render),
+            *pages.reload_pages(self._reload, self._admin_ports),
+            *pages.overload_pages(limits),
+            *pages.config_pages(limits.settings),
+            *pages.session_pages(self._kick, self._views, scope),
+            *pages.group_pages(self._views, scope),
+            *pages.cluster_pages(self._member),
+            *pages.upstream_pages(self._upstream),
+            *pages.upgrade_pages(self._succession, self._config),
+            *pages.drain_pages(self._end, self._longest_stop, self._admin_ports, of_all),
+            *pages.profile_pages(),
         ]
-        return [*pages, *openapi_pages(pages), *web_pages()]
+        return [*shown, *pages.openapi_pages(shown), *pages.web_pages()]
 
     def _told_services(self) -> str:
-        assert self._control is not None
-        address = advertised_address(self._config.server.grpc_advertise, *self._control.address)
+        address = advertised_address(self._config.server.grpc_advertise, *self._doors.control)
         if not address:
             _log.warning("services are not told the gateway's address", extra=_NOT_TOLD)
         return address
@@ -377,8 +375,8 @@ class Gateway:
 
     def _served(self) -> tuple[Pusher, GroupKeeper, PresenceTeller, Registrar]:
         """Who answers services: this gateway alone, or with all other nodes."""
-        if self._member is not None:
-            everywhere = self._member.everywhere
+        if self._others is not None:
+            everywhere = self._others.everywhere
             return everywhere, everywhere.groups, everywhere.groups, everywhere
         services = self._path.services
         return services.pushes, services.groups, services.presence, self._upstream.registration
@@ -387,8 +385,8 @@ class Gateway:
         return await self._upstream.registration.register(request)
 
     async def _kick(self, *, openid: str, session_id: str, reason: str) -> int:
-        if self._member is not None:
-            return await self._member.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
+        if self._others is not None:
+            return await self._others.everywhere.kick(openid=openid, session_id=session_id, reason=reason)
         return self._path.kicks.kick(openid=openid, session_id=session_id, reason=reason)
 
     def _begin_stop(self) -> float:

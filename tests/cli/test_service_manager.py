@@ -216,3 +216,18 @@ def test_a_reload_that_fails_is_over_as_well(tmp_path: Path) -> None:
         assert here.next() == {"READY": "1", "STATUS": "fine, the configuration was refused"}
     finally:
         here.close()
+
+
+def test_of_two_processes_it_hears_the_one_that_is_its_main_one(manager: Manager) -> None:
+    first, successor = ServiceManager(manager.address), ServiceManager(manager.address)
+    first.ready("the first")
+    assert manager.next() == {"READY": "1", "STATUS": "the first"}
+    successor.wait_for_turn()
+    successor.ready("the successor")
+    first.give_way(4711)
+    first.stopping()
+    successor.take_turn()
+    assert manager.next() == {"MAINPID": "4711"}, "before anything of the other"
+    assert manager.next() == {"READY": "1", "STATUS": "the successor"}
+    successor.stopping()
+    assert manager.next() == {"STOPPING": "1", "STATUS": "draining"}

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quicgw_fast import backend as backends
+from quicgw_fast.addresses import Addresses
 from quicgw_fast.codes import CloseCode
 from quicgw_fast.config import join_address, split_address
 from quicgw_fast.errors import ConfigError, StartupError
 from quicgw_fast.flow.draining import HandOut
-from quicgw_fast.gateway import Addresses, Gateway
+from quicgw_fast.gateway import Gateway
 from tests.support import raw_client, wire
 from tests.support.pages import readiness
 from tests.support.parts import Parts

@@ -42,6 +42,14 @@ zone = ["{upstream}"]
     return path
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs that need not be our child; one that nobody asked how it ended does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Ready(NamedTuple):
     """The addresses of the ``ready`` line (protocol §7)."""
 

@@ -9,7 +9,6 @@ import signal
 import urllib.request
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +16,14 @@ import pytest
 from quicgw_fast.cli.event_loop import SAME_SIGNAL
 from tests.cli.process import in_process
 from tests.support import raw_client, wire
-from tests.support.gateway_process import GatewayProcess, NotReadyError, write_config
+from tests.support.gateway_process import GatewayProcess, NotReadyError, is_alive, write_config
 from tests.support.pages import readiness
 from tests.support.parts import Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from tests.support.directory_server import DirectoryServer
@@ -111,13 +111,6 @@ async def all_gone(pids: dict[int, int]) -> None:
         for pid in pids.values():
             while is_alive(pid):
                 await asyncio.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 async def test_clients_spread_and_stay_with_their_worker_when_they_move(

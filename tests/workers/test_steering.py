@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport import MOST_SHARING, shared_sockets
+from quicgw_fast.transport import MOST_SHARING, PortShare, Succeeded, shared_sockets
 from quicgw_fast.transport.packets import CID_LENGTH
 from quicgw_fast.transport.sockets import listening_socket
 from quicgw_fast.transport.steering import steered_id, steered_to
@@ -114,3 +114,53 @@ async def test_nothing_stays_open_when_a_port_is_refused() -> None:
     with taken, pytest.raises(StartupError):
         await shared_sockets(HOST, taken.getsockname()[1], 4)
     assert open_files() == before - 1
+
+
+async def test_a_successor_gets_what_is_new_and_then_what_belongs_to_handshakes(sender: socket.socket) -> None:
+    """Its predecessor keeps what has its mark; whoever is alone gets everything."""
+    with await listening_socket(HOST, 0) as first:
+        steering, second = await Succeeded.bind(first, 7)
+        sockets, address = [first, second], first.getsockname()
+
+        def takes(header: bytes, mark: int) -> int:
+            datagram = header + bytes((mark,)) + os.urandom(30)
+            sender.sendto(datagram, address)
+            return taker(sockets, datagram)
+
+        with second:
+            asked = [(header, mark) for header in (LONG, SHORT) for mark in (0, 7, 8, 255)]
+            assert [takes(*each) for each in asked] == [0] * 8, "as if it were alone"
+            steering.give_newcomers()
+            assert [takes(*each) for each in asked] == [1, 0, 1, 1] * 2
+            steering.give_handshakes()
+            assert [takes(*each) for each in asked] == [1, 1, 1, 1, 1, 0, 1, 1]
+            steering.take_back()
+            assert [takes(*each) for each in asked] == [0] * 8
+            steering.give_newcomers()
+        sockets = [first]
+        assert [takes(*each) for each in asked] == [0] * 8, "the successor died"
+
+        steering, second = await Succeeded.bind(first, 7)
+        with second:
+            steering.give_newcomers()
+            first.close()
+            sockets = [second]
+            assert [takes(*each) for each in asked] == [0] * 8, "the predecessor has ended"
+
+
+async def test_ids_of_a_process_begin_with_its_mark(sender: socket.socket) -> None:
+    made = {PortShare.marked(sender, 200).connection_ids() for _ in range(100)}
+    assert len(made) == 100
+    assert {(each[0], len(each)) for each in made} == {(200, CID_LENGTH)}
+
+
+async def test_what_comes_before_a_successor_is_known_is_not_given_to_it(sender: socket.socket) -> None:
+    with await listening_socket(HOST, 0) as first:
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reuse = lambda sock: sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # noqa: E731
+        with await listening_socket(HOST, first.getsockname()[1], before=reuse) as second:
+            for _ in range(50):  # by a hash of the sender's port: some go astray
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                    other.sendto(SHORT + os.urandom(30), first.getsockname())
+            Succeeded(first, 1, second)
+            assert select.select([second], [], [], 0) == ([], [], [])

@@ -108,6 +108,13 @@ _add(
     "quicgw reload --admin 127.0.0.1:9000 --json",
 )
 _add(
+    STEER,
+    "upgrade",
+    "Have a new process of the gateway take over, with its ports, clients and sessions.",
+    "quicgw upgrade --wait",
+    "quicgw upgrade --config gateway.toml --json",
+)
+_add(
     USE,
     "call",
     "Log in, send one request, print the answer and every notify, in the order of their numbers.",

@@ -1,8 +1,9 @@
 """Signals that end a process unless it says otherwise, and must not end a gateway.
 
-SIGHUP has the configuration read again, SIGUSR1 has the numbers of the moment logged, and every other one that somebody
-may send by mistake, or by another program's convention, is logged and changes nothing. SIGINT and SIGTERM end it
-(``event_loop.Signals``), and SIGQUIT still ends it at once, for a core dump.
+SIGHUP has the configuration read again, SIGUSR1 has the numbers of the moment logged, SIGUSR2 has another process take
+over where one can, and every other one that somebody may send by mistake, or by another program's convention, is logged
+and changes nothing. SIGINT and SIGTERM end it (``event_loop.Signals``), and SIGQUIT still ends it at once, for a core
+dump.
 """
 
 from __future__ import annotations
@@ -36,9 +37,16 @@ class OtherSignals:
         self._before: dict[int, Any] = {}
 
     @contextmanager
-    def following(self, *, hang_up: Callable[[], None] | None = None, user_1: Callable[[], None]) -> Iterator[None]:
-        """Call these in the running loop for SIGHUP and SIGUSR1, also for one that came before."""
-        self._calls = {"SIGUSR1": user_1, **({} if hang_up is None else {"SIGHUP": hang_up})}
+    def following(
+        self,
+        *,
+        hang_up: Callable[[], None] | None = None,
+        user_1: Callable[[], None],
+        user_2: Callable[[], None] | None = None,
+    ) -> Iterator[None]:
+        """Call these in the running loop for SIGHUP, SIGUSR1 and SIGUSR2, also for one that came before."""
+        wanted = {"SIGUSR1": user_1, "SIGUSR2": user_2, "SIGHUP": hang_up}
+        self._calls = {name: call for name, call in wanted.items() if call is not None}
         self._loop = asyncio.get_running_loop()
         self._tell()
         try:

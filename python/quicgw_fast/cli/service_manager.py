@@ -44,6 +44,8 @@ class ServiceManager:
         self._owed: tuple[str, ...] = ()
         """What it has to know and could not be told, as its socket was full at the moment."""
         self._status = ""
+        self._silent = False
+        """Whether another process speaks to it, for this one as well."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> ServiceManager:
@@ -61,6 +63,20 @@ class ServiceManager:
             told = f"it must be a number of microseconds, from {SHORTEST} to {LONGEST} (WatchdogSec= of 10ms to a year)"
             raise StartupError(f"WATCHDOG_USEC is {wanted[:32]!r}; {told}")
         return cls(address, int(digits) / 1e6)
+
+    def wait_for_turn(self) -> None:
+        """Say nothing until ``take_turn``: it listens to the process before this one until that gives way."""
+        self._silent = True
+
+    def take_turn(self) -> None:
+        """Speak from now on; what was to be said when everything listened first."""
+        self._silent = False
+        self.ready(self._status)
+
+    def give_way(self, pid: int) -> None:
+        """Say that another process is the gateway from now on, and nothing more."""
+        self._state(f"MAINPID={pid}")
+        self._silent = True
 
     def ready(self, status: str) -> None:
         """Say that everything listens; ``status`` is what its user is shown."""
@@ -112,7 +128,7 @@ class ServiceManager:
 
     def _tell(self, *lines: str) -> bool:
         """Send it without waiting, and say whether that went well; what cannot be sent is said in the log once."""
-        if self._address is None:
+        if self._address is None or self._silent:
             return True
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as out:

@@ -1,5 +1,4 @@
-"""One gateway out of many: the directory of who lives where, and what each may do by it. Imported with [cluster]."""
+"""One gateway out of many: the directory of who lives where, and what each may do by it.
 
-from quicgw_fast.cluster.node import ClusterNode, new_name
-
-__all__ = ["ClusterNode", "new_name"]
+What speaks to other gateways (``peering``) needs no directory, nor the client of one: so nothing is imported here.
+"""

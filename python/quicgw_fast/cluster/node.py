@@ -79,9 +79,9 @@ class ClusterNode:
     ) -> None:
         """``name`` is of this start alone (``new_name``). ``about`` gives what the others are to know of this node: its
         addresses, its version, its state. ``void`` is told of a claim that is somebody else's now, ``changed`` of
-        another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is
-        forgotten. ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices``
-        is how many sessions an openid may have, ``founding`` that nobody can have used this directory before.
+        another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is forgotten.
+        ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices`` is how many
+        sessions an openid may have, ``founding`` that nobody can have used this directory before.
 
         Raises ConfigError for a URL that cannot be used.
         """

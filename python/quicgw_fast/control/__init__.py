@@ -3,6 +3,7 @@
 from quicgw_fast.control.access import AccessFiles, ControlAccess, read_access
 from quicgw_fast.control.admin import AdminServer
 from quicgw_fast.control.advertised import advertised_address
+from quicgw_fast.control.doors import Doors
 from quicgw_fast.control.group_calls import GroupKeeper, PresenceTeller
 from quicgw_fast.control.grpc_server import MOST_BUFFERED, ControlServer, Pusher, Registrar
 from quicgw_fast.control.listen import reserved_port
@@ -21,6 +22,7 @@ from quicgw_fast.control.pages import (
     reload_pages,
     session_pages,
     stats_pages,
+    upgrade_pages,
     upstream_pages,
     web_pages,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "AdminServer",
     "ControlAccess",
     "ControlServer",
+    "Doors",
     "GroupKeeper",
     "PresenceTeller",
     "Pusher",
@@ -56,6 +59,7 @@ __all__ = [
     "reserved_port",
     "session_pages",
     "stats_pages",
+    "upgrade_pages",
     "upstream_pages",
     "web_pages",
 ]

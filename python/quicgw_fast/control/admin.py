@@ -52,13 +52,14 @@ class AdminServer:
         guard: AdminGuard,
         *,
         timeout: float = REQUEST_TIMEOUT,
+        sock: socket.socket | None = None,
     ) -> AdminServer:
-        """Serve the pages to whom the guard lets in.
+        """Serve the pages to whom the guard lets in; on ``sock``, where that is bound already.
 
         A connection without a complete request for ``timeout`` seconds is closed. Raises StartupError when the address
         cannot be had.
         """
-        sock = cls.bind(host, port)
+        sock = cls.bind(host, port) if sock is None else sock
         server = _Server(
             uvicorn.Config(
                 guard.around(_application(pages, guard)),
@@ -85,6 +86,11 @@ class AdminServer:
             sock.close()
             raise
         return cls(server, task, (host, sock.getsockname()[1]))
+
+    def close_port(self) -> None:
+        """Take nobody in any more, from this moment on."""
+        for listening in self._server.servers:
+            listening.close()
 
     async def stop(self) -> None:
         """Close the port, let answers under way finish for at most a second, and end. May be called twice."""

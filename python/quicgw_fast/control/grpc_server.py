@@ -214,6 +214,10 @@ class ControlServer:
         for service in (health.OVERALL_HEALTH, GATEWAY_SERVICE):
             await self._health.set(service, status)
 
+    async def leave(self, grace: float) -> None:
+        """Close the port to who is new, as ``stop`` does; health goes on as it is, for another gateway serves there."""
+        await self._server.stop(grace)
+
     async def stop(self, grace: float = 0.0) -> None:
         """Close the port and give calls under way ``grace`` seconds; idempotent.
 

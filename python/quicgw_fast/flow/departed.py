@@ -61,9 +61,13 @@ class Departed:
         """The departure of this session."""
         return self._by_id.get(session_id)
 
+    def of(self, target_type: str, target_id: str) -> list[Departure]:
+        """Those of whom a push to this target is for."""
+        return list(self._by_name.get((target_type, target_id), {}).values())
+
     def of_openid(self, openid: str) -> list[Departure]:
         """The open departures of an openid."""
-        return [each for each in self._by_name.get(("openid", openid), {}).values() if each.open]
+        return [each for each in self.of("openid", openid) if each.open]
 
     def knows(self, target_type: str, target_id: str) -> bool:
         """Whether a push to this target is for a session that left."""
@@ -89,7 +93,11 @@ class Departed:
     @property
     def unconfirmed(self) -> int:
         """How many are open."""
-        return sum(departure.open for departure in self._by_id.values())
+        return len(self.open_openids())
+
+    def open_openids(self) -> list[str]:
+        """Of each that is open its openid."""
+        return [departure.session.openid for departure in self._by_id.values() if departure.open]
 
 
 def _names(session: Session) -> list[tuple[str, str]]:

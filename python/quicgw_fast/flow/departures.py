@@ -126,6 +126,21 @@ class Departures:
             if departure.held == held:
                 self.confirm(departure.generation, (departure.session.id,))
 
+    def take_back(self) -> None:
+        """Whoever asked for sessions is gone for good: what it never confirmed goes on here, and the rest is no more.
+
+        What there is no memory for stays a departure, and comes to what any becomes that nobody confirms.
+        """
+        for departure in self._departed.before(math.inf):
+            if departure.open:
+                try:
+                    self._arrivals.arrive([departure.state], "")
+                except BudgetFull:
+                    continue
+            else:
+                self._requests.forget(departure.session)
+            self._departed.forget(departure.session.id)
+
     def tend(self, now: float) -> None:
         """End what nobody confirmed in time, and forget what was confirmed long ago."""
         for departure in self._departed.before(now - self._keep):
@@ -139,6 +154,10 @@ class Departures:
     def stop(self) -> None:
         """End what is open: the gateway goes, and with it whoever could be told."""
         self.tend(math.inf)
+
+    def holds(self, target_type: str, target_id: str) -> bool:
+        """Whether a push to this target is for a session that was given away, and is not confirmed to have arrived."""
+        return any(departure.open for departure in self._departed.of(target_type, target_id))
 
     def _live(self, openid: str, session_ids: Sequence[str]) -> list[Session]:
         found = self._registry.devices.of(openid) if openid else map(self._registry.by_id, session_ids)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.codes import CloseCode
+from quicgw_fast.flow.farewell import RETURNS_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -167,6 +168,23 @@ class HandOut:
                     await asyncio.sleep(LOOK_EVERY)
                     now = self._clock.now()
         self._give_up(given_up)
+
+    def succeeded(self, by_another: bool) -> None:
+        """Another process takes over where this one listens, or does not any more: nobody is taken in here then."""
+        self._draining.active = self._draining.moving = self._farewell.succeeded = by_another
+
+    async def send_on(self) -> None:
+        """Send all clients there, as many in a second as handshakes may cost; what runs for them follows.
+
+        Their requests are not refused until then, nor waited for. Cancelled, it leaves the others where they are.
+        """
+        owed = 0.0
+        while sessions := [session for session in self._registry if session.link is not None]:
+            owed = min(owed + (self._pace or RETURNS_PER_SECOND) * LOOK_EVERY, SLICE)
+            for session in sessions[: int(owed)]:
+                self._send_away(session)
+            owed -= int(owed)
+            await asyncio.sleep(LOOK_EVERY)
 
     def _turns(self, now: float, until: float) -> tuple[list[_Waiting], float]:
         """Say whose turn comes when, and when the last one's."""

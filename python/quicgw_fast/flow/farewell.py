@@ -21,6 +21,8 @@ class Farewell:
 
     def __init__(self, drain: DrainConfig, longest: float) -> None:
         """``longest`` are the seconds that the whole drain may take: nobody is told to stay away for longer."""
+        self.succeeded = False
+        """Whether another process takes over where this one listens: its clients come back at once, and there."""
         self.reconfigure(drain, longest)
         self._at = random.random()
         """Where the sequence is; it begins anywhere, so that gateways that stop together do not say the same."""
@@ -39,16 +41,19 @@ class Farewell:
     def detail(self, max_client_seq: int | None = None) -> str:
         """Return the next client's detail of the close phrase; its last accepted request tells which were not.
 
+        Where another process takes over they are none: who sends them away does so at its pace.
         The times are a Weyl sequence: of as many as there are, they lie evenly, in no order that clients have.
         """
-        self._at = (self._at + _GOLDEN) % 1.0
         accepted = f", max-client-seq {max_client_seq}" if max_client_seq is not None else ""
+        if self.succeeded:
+            return f"another process takes over, reconnect-after-ms 0{accepted}"
+        self._at = (self._at + _GOLDEN) % 1.0
         after = round(self._at * self._spread * 1000)
         return f"the gateway stops, reconnect-after-ms {after}{accepted}{self._where}"
 
     def to_newcomer(self) -> str:
         """Return the detail for who comes when nobody is taken in any more."""
-        return f"no new connections{self._where}"
+        return self.detail() if self.succeeded else f"no new connections{self._where}"
 
     @property
     def _where(self) -> str:

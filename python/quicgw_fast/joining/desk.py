@@ -1,4 +1,4 @@
-"""What other nodes ask of this one, and how it is done: the ``NodeDesk`` of a gateway."""
+"""What other gateways ask of this one, and how it is done: the ``NodeDesk`` of a node, and what others share of it."""
 
 from __future__ import annotations
 
@@ -29,64 +29,28 @@ if TYPE_CHECKING:
     ]
 
 
-class Desk:
-    """Serves other nodes with what is here."""
+class LocalDesk:
+    """Serves other gateways with what is here, as far as that is the same for all of them."""
 
-    def __init__(
-        self,
-        path: Path,
-        placement: DirectoryPlacement,
-        claims: OwnClaims,
-        membership: Membership,
-        register: Register,
-        describe: Callable[[str], Awaitable[pb.DescribeResponse]],
-        clock: Clock,
-        operators: ForOperators,
-        drain: Callable[[], float] | None,
-    ) -> None:
-        """``drain`` as in ``ForOperators``."""
+    def __init__(self, path: Path, register: Register, *, ask: bool = False) -> None:
+        """``register`` takes a service in here.
+
+        ``ask`` says that this gateway looks elsewhere for whom it does not have; else it answers MOVED.
+        """
         self._path = path
         self._services = path.services
-        self._placement = placement
-        self._claims = claims
-        self._membership = membership
         self._register = register
-        self._describe = describe
-        self._now = clock.now
-        self._operators = operators
-        self._drain = drain
-
-    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
-        """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
-        attempts = self._path.registry.attempts(request.openid, self._now())
-        if attempts.outdated(StartClaim(request.openid, epoch=request.epoch, attempt=request.attempt)):
-            return pb.FetchResponse(late=True)
-        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
-        parked = self._placement.yielded(request.openid, request.held)
-        openid = "" if request.session_ids else request.openid
-        try:
-            left = self._path.moving.departures.depart(
-                request.generation, openid=openid, session_ids=request.session_ids, held=request.held, again=not held
-            )
-        except OutdatedClaim:
-            return pb.FetchResponse(outdated=True)
-        return pb.FetchResponse(sessions=[*parked, *left])
-
-    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
-        """Forget it."""
-        self._placement.confirmed(request.openid, request.held)
-        self._path.moving.departures.confirm_claim(request.openid, request.held)
-        return pb.ConfirmResponse()
+        self._ask = ask
 
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         """Take replies first: pushes may be bound behind them, and neither waits for the other."""
         taken = [self._path.moving.abroad.take(_handed(reply)) for reply in request.replies]
-        pushes = await self._services.pushes.batch(request.pushes, ask=False)
+        pushes = await self._services.pushes.batch(request.pushes, ask=self._ask)
         return pb.CarryResponse(answers=[push.answer for push in pushes], taken=taken)
 
     async def push(self, request: service_pb2.UnicastPushRequest) -> service_pb2.UnicastPushResponse:
         """Take one, and wait as its sender does."""
-        taken = await self._services.pushes.push(request, ask=False)
+        taken = await self._services.pushes.push(request, ask=self._ask)
         return await taken.settled()
 
     async def broadcast(self, request: service_pb2.BroadcastRequest) -> service_pb2.BroadcastResponse:
@@ -127,6 +91,54 @@ class Desk:
     async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
         """Take a service in that offered itself elsewhere, or let it go."""
         return await self._register(request)
+
+
+class Desk(LocalDesk):
+    """Serves the other nodes of a cluster."""
+
+    def __init__(
+        self,
+        path: Path,
+        placement: DirectoryPlacement,
+        claims: OwnClaims,
+        membership: Membership,
+        register: Register,
+        describe: Callable[[str], Awaitable[pb.DescribeResponse]],
+        clock: Clock,
+        operators: ForOperators,
+        drain: Callable[[], float] | None,
+    ) -> None:
+        """``drain`` as in ``ForOperators``."""
+        super().__init__(path, register)
+        self._placement = placement
+        self._claims = claims
+        self._membership = membership
+        self._describe = describe
+        self._now = clock.now
+        self._operators = operators
+        self._drain = drain
+
+    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
+        """Give up what is here by the claim that was found, and nothing that is here by a newer one."""
+        attempts = self._path.registry.attempts(request.openid, self._now())
+        if attempts.outdated(StartClaim(request.openid, epoch=request.epoch, attempt=request.attempt)):
+            return pb.FetchResponse(late=True)
+        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
+        parked = self._placement.yielded(request.openid, request.held)
+        openid = "" if request.session_ids else request.openid
+        try:
+            left = self._path.moving.departures.depart(
+                request.generation, openid=openid, session_ids=request.session_ids, held=request.held, again=not held
+            )
+        except OutdatedClaim:
+            return pb.FetchResponse(outdated=True)
+        return pb.FetchResponse(sessions=[*parked, *left])
+
+    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
+        """Forget it."""
+        self._placement.confirmed(request.openid, request.held)
+        self._path.moving.departures.confirm_claim(request.openid, request.held)
+        return pb.ConfirmResponse()
 
     async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
         """Vouch for a node that cannot reach the directory."""

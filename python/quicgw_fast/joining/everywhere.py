@@ -107,10 +107,14 @@ class Everywhere:
 
     def joined(self, node: str) -> None:
         """A node is new: it is told of the services that offered themselves here."""
+        for request in self.registrations():
+            self._tell(node, request)
+
+    def registrations(self) -> list[pb.UpstreamRegisterRequest]:
+        """By which services offered themselves here, and which still hold."""
         now = self._now()
         self._registered = {key: each for key, each in self._registered.items() if each[1] > now}
-        for request, _ in self._registered.values():
-            self._tell(node, request)
+        return [request for request, _ in self._registered.values()]
 
     def _remember(self, request: pb.UpstreamRegisterRequest) -> None:
         key = request.address, request.service_name, request.zone_id

@@ -8,8 +8,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import quicgw_fast
-from quicgw_fast.cluster import ClusterNode, new_name
 from quicgw_fast.cluster.link import DirectoryUnusable
+from quicgw_fast.cluster.node import ClusterNode, new_name
 from quicgw_fast.cluster.peering import NodeClient, NodeServer
 from quicgw_fast.cluster.peers import PeerUnreachable
 from quicgw_fast.cluster.recovery import Retaining

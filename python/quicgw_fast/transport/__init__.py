@@ -10,7 +10,7 @@ from quicgw_fast.transport.observer import Observer
 from quicgw_fast.transport.problems import Problem, told_accepted, told_address, told_delay
 from quicgw_fast.transport.reset_key import reset_key_for
 from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Listener, ListenerCounters
-from quicgw_fast.transport.steering import MOST_SHARING, PortShare, shared_sockets
+from quicgw_fast.transport.steering import MOST_SHARING, PortShare, Succeeded, shared_sockets
 from quicgw_fast.transport.validity import Validity
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Observer",
     "PortShare",
     "Problem",
+    "Succeeded",
     "TransportLimits",
     "Validity",
     "development_certificate",

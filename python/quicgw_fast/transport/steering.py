@@ -9,6 +9,10 @@ and no process has to hand datagrams to another one.
 
 The order is that of the sockets and not of the processes: when one is closed, the last takes its place. So the sockets
 belong to whoever starts the processes, and outlive each of them.
+
+Where one process follows another one on its port there are two sockets for a while (``Succeeded``). All ids of a
+process begin with its mark, and the program gives packets with the mark of the first to the first, and all others to
+its successor. When the first socket is closed the other one is alone, and gets everything whatever the program says.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.errors import StartupError
@@ -25,7 +30,13 @@ from quicgw_fast.transport.packets import CID_LENGTH
 from quicgw_fast.transport.sockets import listening_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    Socket: TypeAlias = socket.socket
+    """A name that a field of this name does not hide."""
+    Step: TypeAlias = tuple[int, int, int, int]
+    """An instruction of that machine: code, how far to jump if so and if not, number."""
 
 MOST_SHARING: Final = 64
 """Sockets of one port: of the 256 values of a byte each gets four at least, so that the shares are nearly equal."""
@@ -33,24 +44,28 @@ MOST_SHARING: Final = 64
 SO_ATTACH_REUSEPORT_CBPF: Final = 51
 """Linux's name of the option (socket(7)); Python has none."""
 
-_LOAD_BYTE, _JUMP, _JUMP_IF_SET, _REMAINDER, _RETURN = 0x30, 0x05, 0x45, 0x94, 0x16
-"""Of the classic BPF machine: ``ldb [k]``, ``ja k``, ``jset #k``, ``mod #k``, ``ret a``."""
+_LOAD_BYTE, _JUMP, _JUMP_IF_EQUAL, _JUMP_IF_SET, _REMAINDER = 0x30, 0x05, 0x15, 0x45, 0x94
+_RETURN, _RETURN_NUMBER = 0x16, 0x06
+"""Of the classic BPF machine: ``ldb [k]``, ``ja k``, ``jeq #k``, ``jset #k``, ``mod #k``, ``ret a``, ``ret #k``."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortShare:
     """What one process has of a shared port."""
 
-    socket: socket.socket
-    index: int
-    """Its place in the order of the sockets, from 0."""
-    of: int
-    """How many share the port."""
+    socket: Socket
+    connection_ids: Callable[[], bytes]
+    """What makes connection ids that lead to this process, and that nobody can guess or tell from another."""
 
-    @property
-    def connection_ids(self) -> Callable[[], bytes]:
-        """What makes connection ids that lead to this process, and that nobody can guess or tell from another."""
-        return lambda: steered_id(self.index, self.of)
+    @classmethod
+    def of_group(cls, sock: Socket, index: int, of: int) -> PortShare:
+        """That of the process with the socket number ``index``, from 0, of so many."""
+        return cls(sock, partial(steered_id, index, of))
+
+    @classmethod
+    def marked(cls, sock: Socket, mark: int) -> PortShare:
+        """That of a process with a mark, which shares its port with its successor one day."""
+        return cls(sock, partial(marked_id, mark))
 
 
 async def shared_sockets(host: str, port: int, number: int) -> list[socket.socket]:
@@ -82,10 +97,81 @@ def steered_id(index: int, of: int) -> bytes:
     return bytes((first % values * of + index, *rest))
 
 
+def marked_id(mark: int) -> bytes:
+    """Make a random connection id that begins with a mark, from 0 to 255."""
+    return bytes((mark, *os.urandom(CID_LENGTH - 1)))
+
+
 def steered_to(datagram: bytes, of: int) -> int:
     """Say to which process of so many a datagram goes, as the program does; 0 for one that is too short to tell."""
     at = 6 if datagram[:1] >= b"\x80" else 1
     return datagram[at] % of if len(datagram) > at else 0
+
+
+class Succeeded:
+    """The socket of a process that has a successor on its port, and which of the two gets what.
+
+    At first everything goes to the process that is there. Raises StartupError for what the system refuses.
+    """
+
+    def __init__(self, first: socket.socket, mark: int, successor: socket.socket) -> None:
+        """``first`` is the older socket, and ``mark`` that of its process; both belong to the caller."""
+        self._first = first
+        self._mark = mark
+        self._attach((_RETURN_NUMBER, 0, 0, 0))
+        _empty(successor)
+
+    @classmethod
+    async def bind(cls, first: socket.socket, mark: int) -> tuple[Succeeded, socket.socket]:
+        """Bind the second socket to the address of the first one."""
+        host, port = first.getsockname()[:2]
+        _share(first)
+        successor = await listening_socket(host, port, before=_share)
+        try:
+            return cls(first, mark, successor), successor
+        except BaseException:
+            successor.close()
+            raise
+
+    def give_newcomers(self) -> None:
+        """Whoever is new goes to the successor; connections stay, and those whose handshake goes on."""
+        self._attach(
+            (_LOAD_BYTE, 0, 0, 0),
+            (_JUMP_IF_SET, 0, 2, 0x80),
+            (_LOAD_BYTE, 0, 0, 6),
+            (_JUMP, 0, 0, 1),
+            (_LOAD_BYTE, 0, 0, 1),
+            *self._told_by_mark(),
+        )
+
+    def give_handshakes(self) -> None:
+        """So does whatever belongs to a handshake; one newcomer in 256 had an id that looks like one of the first's."""
+        self._attach(
+            (_LOAD_BYTE, 0, 0, 0),
+            (_JUMP_IF_SET, 3, 0, 0x80),
+            (_LOAD_BYTE, 0, 0, 1),
+            *self._told_by_mark(),
+        )
+
+    def take_back(self) -> None:
+        """Everything goes to the first again."""
+        self._attach((_RETURN_NUMBER, 0, 0, 0))
+
+    def _told_by_mark(self) -> Sequence[Step]:
+        return (_JUMP_IF_EQUAL, 0, 1, self._mark), (_RETURN_NUMBER, 0, 0, 0), (_RETURN_NUMBER, 0, 0, 1)
+
+    def _attach(self, *steps: Step) -> None:
+        _attach(self._first, steps, "a successor cannot share the UDP port")
+
+
+def _empty(sock: socket.socket) -> None:
+    """Drop what came between the bind and the program: whose it is sends it again, to where it belongs."""
+    sock.setblocking(False)
+    while True:
+        try:
+            sock.recv(1)
+        except BlockingIOError:
+            return
 
 
 def _share(sock: socket.socket) -> None:
@@ -103,12 +189,13 @@ def _steer(sock: socket.socket, number: int) -> None:
         (_REMAINDER, 0, 0, number),
         (_RETURN, 0, 0, 0),
     )
+    _attach(sock, steps, "several processes cannot share a UDP port here", "; set server.workers = 1")
+
+
+def _attach(sock: socket.socket, steps: Sequence[Step], what: str, advice: str = "") -> None:
     program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
     try:
         option = struct.pack("@HP", len(steps), ctypes.addressof(program))
         sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, option)
     except OSError as error:
-        raise StartupError(
-            f"several processes cannot share a UDP port here ({error.strerror}): "
-            "that needs Linux; set server.workers = 1"
-        ) from error
+        raise StartupError(f"{what} ({error.strerror}): that needs Linux{advice}") from error

@@ -49,7 +49,7 @@ class Seat:
         """What it has of the shared UDP port; None for one that is alone. Takes the descriptor: call it once."""
         if not self.shared:
             return None
-        return PortShare(socket.socket(fileno=self.quic), self.index, self.of)
+        return PortShare.of_group(socket.socket(fileno=self.quic), self.index, self.of)
 
     def grpc_address(self, server: ServerConfig) -> tuple[str, int]:
         """Where it listens for gRPC."""
@@ -59,6 +59,9 @@ class Seat:
         """Where its own admin pages are: each worker has the next port, so that every one can be asked."""
         host, port = split_address(server.admin)
         return host, port + self.index if port else 0
+
+    def admin_socket(self) -> None:
+        """It is bound by whoever listens there."""
 
     def name(self, node: str) -> str:
         """Return what it is called among all nodes, where its machine is called ``node``."""

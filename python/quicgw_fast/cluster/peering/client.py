@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quicgw_fast.cluster.peering.access import NodeAccess
     from quicgw_fast.cluster.peering.lines import AddressOf
     from quicgw_fast.placement import Attempt
+    from quicgw_fast.proto.node_pb2 import HasResponse
     from quicgw_fast.proto.service_pb2 import (
         BroadcastRequest,
         BroadcastResponse,
@@ -154,6 +155,11 @@ class NodeClient:
         """Ask a node how it is, and have it know this one."""
         request = pb.DescribeRequest(node=self._node)
         return cast("pb.DescribeResponse", await self._lines.call(node, "Describe", request, ANSWER_WITHIN))
+
+    async def has(self, node: str, target_type: str, target_id: str) -> HasResponse:
+        """Ask the process before this one whether it has whom a push is for."""
+        request = pb.HasRequest(target_type=target_type, target_id=target_id)
+        return cast("HasResponse", await self._lines.call(node, "Has", request, ANSWER_WITHIN))
 
     async def look(self, node: str, request: pb.LookRequest) -> dict[str, Any]:
         """Ask a node for its part of an admin page; empty for a session that it does not know."""

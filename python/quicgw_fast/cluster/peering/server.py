@@ -14,6 +14,7 @@ from quicgw_fast.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from google.protobuf.message import Message
 
@@ -36,14 +37,8 @@ _OPTIONS: Final = (
 _log = logging.getLogger("quicgw.cluster")
 
 
-class NodeDesk(Protocol):
-    """What other nodes may ask of this one, about sessions that are here."""
-
-    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
-        """Give up what is here of an openid, to a claim that is newer."""
-
-    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
-        """Forget what was given."""
+class GatewayDesk(Protocol):
+    """What other gateways may ask of this one, about sessions that are here."""
 
     async def carry(self, request: pb.CarryRequest) -> pb.CarryResponse:
         """Take pushes and replies."""
@@ -78,17 +73,27 @@ class NodeDesk(Protocol):
     async def register(self, request: service_pb2.UpstreamRegisterRequest) -> service_pb2.UpstreamRegisterResponse:
         """Take a service in, or let it go."""
 
-    async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
-        """Count a node as alive for a while."""
-
     async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
         """Tell how this node is."""
 
-    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
-        """Tell operators of what is here."""
+
+class NodeDesk(GatewayDesk, Protocol):
+    """The same of a node of a cluster."""
+
+    async def fetch(self, request: pb.FetchRequest) -> pb.FetchResponse:
+        """Give up what is here of an openid, to a claim that is newer."""
+
+    async def confirm(self, request: pb.ConfirmRequest) -> pb.ConfirmResponse:
+        """Forget what was given."""
+
+    async def vouch(self, request: pb.VouchRequest) -> pb.VouchResponse:
+        """Count a node as alive for a while."""
 
     async def drain(self, request: pb.DrainRequest) -> pb.DrainResponse:
         """Begin to stop."""
+
+    async def look(self, request: pb.LookRequest) -> pb.LookResponse:
+        """Tell operators of what is here."""
 
 
 class NodeServer:
@@ -101,26 +106,41 @@ class NodeServer:
     @classmethod
     async def start(cls, name: str, host: str, port: int, desk: NodeDesk, access: NodeAccess) -> NodeServer:
         """Listen and serve as the node ``name``; StartupError when the address cannot be had."""
-        server = grpc.aio.server(options=_OPTIONS, interceptors=access.interceptors())
-        server.add_generic_rpc_handlers((_handlers(desk, name),))
-        credentials, address = access.server_credentials(), join_address(host, port)
-        try:
-            if credentials is None:
-                bound = server.add_insecure_port(address)
-            else:
-                bound = server.add_secure_port(address, credentials)
-        except RuntimeError as error:
-            told = "stop what uses that address or set cluster.listen (port 0 takes any free one)"
-            raise StartupError(f"cannot listen on {address} for other nodes: {error}; {told}") from error
+        address = join_address(host, port)
+        told = "stop what uses that address or set cluster.listen (port 0 takes any free one)"
+        server, bound = _listening(name, address, desk, access, told)
         await server.start()
         return cls(server, join_address(host, bound))
+
+    @classmethod
+    async def start_on(cls, path: Path, desk: GatewayDesk, access: NodeAccess) -> NodeServer:
+        """Listen on a Unix socket that is named as the node; StartupError when it cannot be made."""
+        told = f"set TMPDIR to a folder with a shorter name ({len(str(path))} characters)"
+        server, _ = _listening(path.name, f"unix:{path}", desk, access, told)
+        await server.start()
+        return cls(server, f"unix:{path}")
 
     async def stop(self, grace: float = 0.0) -> None:
         """Close the port; calls under way have so many seconds. Idempotent."""
         await self._server.stop(grace or None)
 
 
-def _handlers(desk: NodeDesk, name: str) -> grpc.GenericRpcHandler:
+def _listening(
+    name: str, address: str, desk: GatewayDesk, access: NodeAccess, advice: str
+) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server(options=_OPTIONS, interceptors=access.interceptors())
+    server.add_generic_rpc_handlers((_handlers(desk, name),))
+    credentials = access.server_credentials()
+    try:
+        if credentials is None:
+            return server, server.add_insecure_port(address)
+        return server, server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise StartupError(f"cannot listen on {address} for other nodes: {error}; {advice}") from error
+
+
+def _handlers(desk: GatewayDesk, name: str) -> grpc.GenericRpcHandler:
+    """Answer what the desk answers: not every method is for every kind of it."""
     made = {
         method.name: grpc.unary_unary_rpc_method_handler(
             _answering(getattr(desk, method.name.lower()), method.name, name),
@@ -128,6 +148,7 @@ def _handlers(desk: NodeDesk, name: str) -> grpc.GenericRpcHandler:
             response_serializer=method.answer.SerializeToString,
         )
         for method in METHODS.values()
+        if hasattr(desk, method.name.lower())
     }
     return grpc.method_handlers_generic_handler(NAME, made)
 

@@ -14,6 +14,7 @@ from quicgw_fast.control.pages.reload import reload_pages
 from quicgw_fast.control.pages.scope import Scope
 from quicgw_fast.control.pages.sessions import session_pages
 from quicgw_fast.control.pages.stats import stats_pages
+from quicgw_fast.control.pages.upgrade import upgrade_pages
 from quicgw_fast.control.pages.upstreams import upstream_pages
 from quicgw_fast.control.pages.web import web_pages
 
@@ -32,6 +33,7 @@ __all__ = [
     "reload_pages",
     "session_pages",
     "stats_pages",
+    "upgrade_pages",
     "upstream_pages",
     "web_pages",
 ]

@@ -1,0 +1,1 @@
+"""A restart that keeps sessions: real processes that follow each other on their ports."""
