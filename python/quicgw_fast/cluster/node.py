@@ -125,9 +125,8 @@ class ClusterNode:
             changed=changed,
         )
         self.placement = self._make_placement(entries, taking, clock, metrics)
-        self._sweeping = Sweeping(
-            name, self.membership, self.lease, self.promises, entries, clock, metrics, dead_for=dead_for
-        )
+        leased = self.membership, self.lease, self.promises
+        self._sweeping = Sweeping(name, *leased, entries, clock, metrics, dead_for=dead_for)
         self._tending: asyncio.Task[None] | None = None
 
     def _make_placement(
