@@ -18,6 +18,7 @@ import grpc
 
 import quicgw_fast.client as sdk
 from quicgw_fast.client import Reconnect
+from quicgw_fast.proto.client_pb2 import PUSH_ERROR
 from tests.support import wire
 from tests.support.chaos_client import ChaosClient, Habits
 from tests.support.checker import Ledger, compare, lost
@@ -137,7 +138,7 @@ class Load:
             reply = await client.call("echo", data=data, timeout=WITHIN)
             self.calls["answered" if reply.data == data else "answered wrongly"] += 1
         except sdk.QuicgwClientError as error:
-            self.calls[f"{type(error).__name__}: {error}"] += 1
+            self.calls[type(error).__name__] += 1
         self.longest = max(self.longest, time.monotonic() - began)
 
     async def _asking(self, client: ChaosClient, rate: float, over: asyncio.Event) -> None:
@@ -158,7 +159,10 @@ class Load:
 
 
 def reply_code(push: ServerPush | None) -> int:
-    return 0 if push is None else wire.business(push).code
+    """0 after a reset, else the code of a response or of an error."""
+    if push is None:
+        return 0
+    return wire.error(push).error_code if push.type == PUSH_ERROR else wire.business(push).code
 
 
 async def ticks(rate: float, over: asyncio.Event) -> AsyncIterator[int]:

@@ -57,6 +57,8 @@ _PLACES = {
 """Calls of a method whose message is in memory at once; those that wait for an acknowledgement have no place."""
 LAST_ANSWERS = 0.5
 """Seconds in which those who wait for an acknowledgement can be sent what they were told when the gateway stopped."""
+QUIET, LOOKS = 0.005, 40
+"""Seconds without a call in which the port is closed to who is new, and how often they are looked for."""
 _BATCH = 1024
 """Pushes of a batch; their bytes are bounded as those of any message."""
 MOST_BUFFERED = sum(_PLACES.values()) * _LARGEST
@@ -215,7 +217,15 @@ class ControlServer:
             await self._health.set(service, status)
 
     async def leave(self, grace: float) -> None:
-        """Close the port to who is new, as ``stop`` does; health goes on as it is, for another gateway serves there."""
+        """Close the port to who is new, as ``stop`` does; health goes on as it is, for another gateway serves there.
+
+        gRPC cuts off a call that has come and not begun, so a moment without any is waited for, if there is one.
+        """
+        for _ in range(LOOKS):
+            begun = self._intake.begun
+            await asyncio.sleep(QUIET)
+            if self._intake.begun == begun:
+                break
         await self._server.stop(grace)
 
     async def stop(self, grace: float = 0.0) -> None:

@@ -46,6 +46,8 @@ class Intake(grpc.aio.ServerInterceptor):
     ) -> None:
         self.used = 0
         """Bytes of the messages that are being answered."""
+        self.begun = 0
+        """Calls that have begun."""
         self.later = 0
         """Calls whose answer is a ``Later``, until it is written."""
         self._streams = dict(streams)
@@ -62,6 +64,7 @@ class Intake(grpc.aio.ServerInterceptor):
 
         Every call is taken as a stream: gRPC reads the message of any other before anybody is asked.
         """
+        self.begun += 1
         handler = await continuation(handler_call_details)
         method = str(handler_call_details.method)
         if handler is None:

@@ -28,7 +28,7 @@ class NextOfKin:
         self._tasks: set[asyncio.Task[Place]] = set()
 
     def claim(self, openid: str, session_id: str, attempt: Attempt = UNCOUNTED) -> Answer:
-        """See ``Placement``; the predecessor has seen no newer attempt, as it takes nobody in."""
+        """See ``Placement``: who has come to the successor came behind whoever is at its predecessor."""
         del session_id, attempt
         return HERE if self._inheriting.had(openid) else self._inheriting.take(openid)
 

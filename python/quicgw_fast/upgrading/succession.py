@@ -50,10 +50,10 @@ class Succession:
 
     name: Final = ""
     """Outside nobody knows that there are two."""
-    store: Final = None
-    """Each has what its configuration says."""
     may_act: Final = None
     """Nobody else ever acts for what is here, so nothing is asked."""
+    store: Final = None
+    """Each has its own."""
     replicas: Final = None
     """Nobody goes on from what a process leaves that dies."""
 
