@@ -48,7 +48,7 @@ class ClusterConfig(Section):
     name: PlainName = "quicgw"
     """Of the cluster: gateways with the same one, in the same directory, are one. Its keys begin with it."""
     node_id: Annotated[PlainName | None, Field(examples=["gateway-1"])] = None
-    """Of this gateway, and of no other; without it the machine's name and the port of ``server.grpc``."""
+    """Of this gateway, and of no other; without it the machine's name."""
     listen: Address = "127.0.0.1:0"
     """Where this gateway listens for the others; port 0 takes any free one, which they learn from the directory. On an
     address that is not loopback ``secret_file`` or ``ca`` is needed."""
