@@ -176,12 +176,12 @@ chaos: setup ## Long soak test over a lossy network (hours)
 restarts: setup ## Restart a gateway twenty times under load, and count what was accepted and answered
 	RESTARTS=20 $(BIN)/pytest -s tests/wire/test_restarts.py
 
-upgrades: setup ## Upgrade a gateway twenty times under load, and look at every number of every session
-	UPGRADES=20 $(BIN)/pytest -s tests/upgrading/test_under_load.py
-
 chaos-cluster: setup ## Kill, pause, cut off and restart three nodes and their directory, by seeds (20 minutes): SEED=1 SEEDS=20 SECONDS=30
 	CHAOS_SEED=$(or $(SEED),1) CHAOS_SEEDS=$(or $(SEEDS),20) CHAOS_SECONDS=$(or $(SECONDS),30) ROUNDS=10 \
 		$(BIN)/pytest -s tests/chaos_cluster --timeout 0
+
+upgrades: setup ## Upgrade a gateway twenty times under load, and look at every number of every session
+	UPGRADES=20 $(BIN)/pytest -s tests/upgrading/test_under_load.py
 
 model-cluster: setup ## Play 10 000 schedules of nodes, a directory and faults with a simulated clock (minutes): SEED=0 SCHEDULES=10000
 	SCHEDULES=$(or $(SCHEDULES),10000) SEED=$(or $(SEED),0) $(BIN)/pytest tests/cluster/test_model.py -k schedules_of --timeout 0

@@ -20,13 +20,17 @@ ROUNDS = int(os.environ.get("ROUNDS", "1"))
 @pytest.mark.timeout(0 if ROUNDS > 1 else 60)
 async def test_a_rolling_restart_resets_nobody(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     tables = "[drain]\ndelay = 0\n[processor]\ndrain_timeout = 5"
-    async with playing(tmp_path, certificate, seed=1, lease=3.0, tables=tables) as (town, _, load):
+    async with playing(tmp_path, certificate, seed=1, lease=3.0, players=8 if ROUNDS > 1 else 5, tables=tables) as (
+        town,
+        _,
+        load,
+    ):
         for _ in range(ROUNDS):
             for node in town.nodes:
                 await node.stop()
                 await node.start()
                 await node.ready()
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.1)
         await load.stop()
         await load.settled(10)
         await load.all_answered(10)

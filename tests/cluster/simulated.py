@@ -391,7 +391,7 @@ class Node:
         return parcels
 
     def gives(self, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        has = any(claim.generation == held for claim in self.claims.of(openid))
+        has = self.claims.has_by(openid, held)
         parked = self.placement.yielded(openid, held)
         if has and openid in self.sessions:
             session, number = self.sessions.pop(openid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,6 +127,18 @@ async def test_nothing_is_written_any_more_for_what_another_node_took(town: Town
     assert await write(one, whole("alice", "s1", 6)) == [Written.VOID]
     assert one.voided == ["alice"]
     assert shelves.get("alice").whole.outbox.acked == 5
+
+
+async def test_what_was_on_its_way_when_a_start_claimed_anew_here_is_written_once_more(town: Town) -> None:
+    one = await joins(town, "one")
+    await comes(one, "alice", "s1")
+    (claim,) = one.node.claims.of("alice")
+    one.node.claims._of["alice"] = (replace(claim, generation=claim.generation - 1),)  # as it was before
+    writing = asyncio.ensure_future(write(one, whole("alice", "s1")))
+    await asyncio.sleep(0)
+    one.node.claims._of["alice"] = (claim,)
+    assert await writing == [Written.AGAIN], "what waits for it goes on when it is there"
+    assert one.voided == []
 
 
 async def test_what_ended_leaves_nothing_and_what_is_not_as_long_as_it_was_is_written_anew(

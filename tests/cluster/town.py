@@ -60,7 +60,7 @@ class Inhabitant:
         self.node.placement.released(openid, session_id)
 
     def gives(self, openid: str, held: int, generation: int, session_ids: Sequence[str]) -> list[bytes]:
-        has = any(claim.generation == held for claim in self.node.claims.of(openid))
+        has = self.node.claims.has_by(openid, held)
         parked = self.node.placement.yielded(openid, held)
         if has and openid in self.sessions:
             self.departed[openid] = held, [self.sessions.pop(openid)[1]]

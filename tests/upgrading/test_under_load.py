@@ -23,7 +23,7 @@ COUNT = int(os.environ.get("UPGRADES", "0"))
 @pytest.mark.timeout(0 if COUNT else 120)
 async def test_upgrades_under_load_lose_nothing(parts: Parts, tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     # With what the service pushes a request takes it 0.03 s on average: 140 a second are 70 % of what 6 workers can do.
-    load = Load(sdk_clients=12, watched=6, rate=140.0) if COUNT else Load()
+    load = Load(sdk_clients=12, watched=6, rate=140.0) if COUNT else Load(rate=40.0)
     tables = "[processor]\nmax_workers = 6\n"
     async with Generations(parts, tmp_path, certificate, tables) as gateway, load.on(gateway):
         for _ in range(COUNT or 1):

@@ -133,7 +133,7 @@ class Claiming:
     def _owed(self, asking: Asking, generation: int) -> bool:
         """Whether somebody, here or elsewhere, has to find this claim in the directory, though nothing began by it."""
         kept = any(claim.generation == generation for claim in self._claims.of(asking.openid))
-        return kept or generation in asking.given_up
+        return kept or self._claims.is_given_up(asking, generation)
 
     async def _take(
         self, asking: Asking, granted: Granted, holder: ClaimHolder, term: int, era: str, attempt: Attempt

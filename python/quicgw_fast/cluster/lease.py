@@ -15,8 +15,8 @@ it asks all others that it knows to *vouch* for it. One that has a directory ren
 none, either, promises not to count it as dead for one more lease; if all promise, it may go on. If not, or if it knows
 nobody, it is *suspended*: nothing is sent, numbered or answered until its claims were confirmed.
 
-Nobody can ask a node to vouch that it does not know yet. Therefore whoever joins counts nobody as dead for a lease, in
-which all who can reach the directory come to be known again.
+Nobody can ask a node to vouch that it does not know. Therefore whoever joins, or comes back after its lease had
+passed, counts nobody as dead for a lease, in which all who can reach the directory come to be known again.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Promises:
     length: float
     """Seconds of a lease."""
     joined: float = math.inf
-    """When this node took its first lease."""
+    """When this node took its lease: its first one, or one after that had passed."""
     _until: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Of each the era that both knew then, and until when the promise binds."""
 

@@ -189,7 +189,8 @@ class Membership:
             self._complete_at = now + self._lease.length
         self.nodes = renewed.nodes
         self._promises.tend(now)
-        self._promises.joined = min(self._promises.joined, now)
+        if not renewed.was_there:  # others may have forgotten this node, and vouched for each other without it
+            self._promises.joined = now
         begins = self._lease.renewed(sent, now, renewed.era, was_there=renewed.was_there)
         self._notice()
         if begins:

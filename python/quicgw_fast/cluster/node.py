@@ -79,9 +79,9 @@ class ClusterNode:
     ) -> None:
         """``name`` is of this start alone (``new_name``). ``about`` gives what the others are to know of this node: its
         addresses, its version, its state. ``void`` is told of a claim that is somebody else's now, ``changed`` of
-        another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is
-        forgotten. ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices``
-        is how many sessions an openid may have, ``founding`` that nobody can have used this directory before.
+        another standing. What a node has claimed that is without a lease for ``dead_for`` seconds is forgotten.
+        ``retaining`` says how sessions are kept in the directory, None that they are not. ``devices`` is how many
+        sessions an openid may have, ``founding`` that nobody can have used this directory before.
 
         Raises ConfigError for a URL that cannot be used.
         """
@@ -109,8 +109,7 @@ class ClusterNode:
         self.replicas = Replicas(
             *whom, lambda: self.membership.current, outdated=lambda: self.membership.wake(), void=void
         )
-        release = self.telling.release
-        self._confirming = Confirming(*whom, taking, clock, metrics, release=release, void=void)
+        self._confirming = Confirming(*whom, taking, clock, metrics, release=self.telling.release, void=void)
         self.membership = Membership(
             self.name,
             lambda: json.dumps(about()),
@@ -126,9 +125,8 @@ class ClusterNode:
             changed=changed,
         )
         self.placement = self._make_placement(entries, taking, clock, metrics)
-        self._sweeping = Sweeping(
-            name, self.membership, self.lease, self.promises, entries, clock, metrics, dead_for=dead_for
-        )
+        leased = self.membership, self.lease, self.promises
+        self._sweeping = Sweeping(name, *leased, entries, clock, metrics, dead_for=dead_for)
         self._tending: asyncio.Task[None] | None = None
 
     def _make_placement(

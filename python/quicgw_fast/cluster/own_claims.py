@@ -125,7 +125,7 @@ class OwnClaims:
         lost: tuple[ClaimHolder, ...] = (),
     ) -> OwnClaim | None:
         """The directory granted it; None if it was given up to somebody newer meanwhile, and then nothing is kept."""
-        if generation in asking.given_up:
+        if self.is_given_up(asking, generation):
             return None
         claim = OwnClaim(asking.openid, generation, term, now, parked=arrivals, lost=lost)
         asking.fetched = ()
@@ -180,8 +180,10 @@ class OwnClaims:
     def yielded(self, openid: str, held: int) -> list[bytes]:
         """Somebody newer found the claim ``held`` in the directory: give it up, and return what had come for it.
 
-        It may be one whose answer is on its way still. Another claim of the same openid stays: who wants that has to
-        find it.
+        It may be one whose answer is on its way still. A newer claim of the same openid stays: who wants that has to
+        find it. With one device an older one goes as well: ``held`` was the oldest there is, so it took that one's
+        place, though this node may not have heard so yet. What an older one that waits for its answer has fetched is
+        only another copy of what the newer one was given.
         """
         parcels: list[bytes] = []
         for asking in self._asking.get(openid, ()):
@@ -190,10 +192,21 @@ class OwnClaims:
                 parcels += asking.fetched
                 asking.fetched = ()
         for claim in self.of(openid):
-            if claim.generation == held:
+            if self._goes_with(claim.generation, held):
                 self.drop(claim)
                 parcels += claim.parked
         return parcels
+
+    def has_by(self, openid: str, held: int) -> bool:
+        """Whether what is here of an openid is here by the claim ``held``, as somebody found it in the directory."""
+        return any(self._goes_with(claim.generation, held) for claim in self.of(openid))
+
+    def is_given_up(self, asking: Asking, generation: int) -> bool:
+        """Whether somebody newer was given what that claim was for, before it was granted."""
+        return any(self._goes_with(generation, held) for held in asking.given_up)
+
+    def _goes_with(self, generation: int, held: int) -> bool:
+        return generation <= held if self.devices == 1 else generation == held
 
     def idle(self, before: float) -> list[OwnClaim]:
         """Those that were granted before that time, and never had a session: their clients went away."""

@@ -113,6 +113,8 @@ class Replicas:
             outcomes[record.openid] = OUTCOMES[letter]
             if OUTCOMES[letter] is Written.VOID:
                 self._lost(claim)
+                if self._claims.of(claim.openid):  # a START claimed it anew here, while this was on its way
+                    outcomes[record.openid] = Written.AGAIN
         return outcomes
 
     def _lost(self, claim: OwnClaim) -> None:

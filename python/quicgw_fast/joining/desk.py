@@ -123,7 +123,7 @@ class Desk(LocalDesk):
         attempts = self._path.registry.attempts(request.openid, self._now())
         if attempts.outdated(StartClaim(request.openid, epoch=request.epoch, attempt=request.attempt)):
             return pb.FetchResponse(late=True)
-        held = any(claim.generation == request.held for claim in self._claims.of(request.openid))
+        held = self._claims.has_by(request.openid, request.held)
         parked = self._placement.yielded(request.openid, request.held)
         openid = "" if request.session_ids else request.openid
         try:
