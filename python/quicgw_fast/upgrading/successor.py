@@ -97,7 +97,7 @@ class SuccessorProcess:
 
 def private_folder() -> Path:
     """Make a folder that is nobody else's (mode 0700)."""
-    return Path(tempfile.mkdtemp(prefix="quicgw-"))
+    return Path(tempfile.mkdtemp(prefix="quicgw-upgrade-"))
 
 
 def spawner(command: Sequence[str]) -> Callable[[Estate], Started]:
