@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::notify::Place;
 use crate::tally::Tally;
 use crate::tickets::Ticket;
-use crate::window::{Counts, Kind};
+use crate::window::{Counts, Kind, Retained};
 use crate::wire::{self, PREFIX};
 
 /// A notify that waits for the reply to its request.
@@ -63,7 +63,7 @@ impl Outbox {
         self.check_closed()?;
         let (acked, window) = (self.line.numbers.acked(), &self.line.window);
         let after = after.max(acked);
-        let size = window.above(after, acked).map(|message| message.len());
+        let size = window.above(after, acked).map(Retained::len);
         let mut frames = wire::room(size.sum())?;
         for message in window.above(after, acked) {
             message.write(&mut frames);
