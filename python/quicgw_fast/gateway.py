@@ -49,7 +49,6 @@ from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
 from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
-from quicgw_fast.upgrading import Succession
 from quicgw_fast.workers import ALONE, look_ahead
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
     from quicgw_fast.control import GroupKeeper, PresenceTeller, Pusher, Registrar
     from quicgw_fast.proto.service_pb2 import UpstreamRegisterRequest, UpstreamRegisterResponse
     from quicgw_fast.reloading import Prepare
-    from quicgw_fast.upgrading import Heritage
+    from quicgw_fast.upgrading import Heritage, Succession
     from quicgw_fast.workers import Seat
 
 LEAST_STORE_TIME = 1.0
@@ -329,6 +328,8 @@ class Gateway:
         )
 
     def _succeed(self, heritage: Heritage) -> Succession:
+        from quicgw_fast.upgrading import Succession  # what it needs is for a gateway in another program too much
+
         about = lambda: self._config, self._clock, self._metrics, lambda: self._path, self._register
         return Succession(heritage, *about, self._doors, lambda: self._listener)
 

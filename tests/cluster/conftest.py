@@ -19,7 +19,7 @@ __all__ = ["empty_server"]
 @pytest.fixture(scope="session", params=sorted(binaries()))
 def shared_server(request: pytest.FixtureRequest) -> Iterator[DirectoryServer]:
     """One that goes on from test to test; nobody stops it."""
-    server = DirectoryServer(request.param)
+    server = DirectoryServer(request.param, durable=False)
     server.start()
     yield server
     server.close()
@@ -29,6 +29,15 @@ def shared_server(request: pytest.FixtureRequest) -> Iterator[DirectoryServer]:
 def own_server(request: pytest.FixtureRequest) -> Iterator[DirectoryServer]:
     """One to be killed, paused and emptied."""
     server = DirectoryServer(request.param)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=sorted(binaries()))
+def quick_server(request: pytest.FixtureRequest) -> Iterator[DirectoryServer]:
+    """The same, which keeps nothing on the disk: no question waits for that."""
+    server = DirectoryServer(request.param, durable=False)
     server.start()
     yield server
     server.close()

@@ -205,17 +205,23 @@ async def test_what_ended_while_it_was_away_is_released_afterwards(
             await asyncio.sleep(0.05)
 
 
-async def test_many_claims_are_back_soon_and_nobody_is_held_up(shaky_town: Town, own_server: DirectoryServer) -> None:
-    one = await shaky_town.join("one", lease=10.0)
+async def test_many_claims_are_back_soon_and_nobody_is_held_up(quick_server: DirectoryServer) -> None:
+    town = Town(quick_server.url)
+    try:
+        await many_claims_come_back(await town.join("one", lease=10.0), quick_server)
+    finally:
+        await town.close()
+
+
+async def many_claims_come_back(one: Inhabitant, server: DirectoryServer) -> None:
     for start in range(0, 4000, 500):
         await asyncio.gather(*(one.come(f"user-{number}", f"s{number}") for number in range(start, start + 500)))
     await until(lambda: not one.node.telling.under_way)
-    own_server.kill()
+    server.kill()
     await away(one)
-    own_server.forget()
-    await asyncio.to_thread(own_server.start)  # the nodes go on meanwhile
+    await asyncio.to_thread(server.start)  # the nodes go on meanwhile
     await until(lambda: one.node.link.up)
-    await until(lambda: own_server.command("DBSIZE") == b":8003\r\n")  # two a session; and era, nodes, lease
+    await until(lambda: server.command("DBSIZE") == b":8003\r\n")  # two a session; and era, nodes, lease
     await back(one)
     assert one.metrics.count("claims_confirmed", "confirmed") >= 4000
     assert not one.voided

@@ -71,7 +71,8 @@ class DirectoryServer:
     def _arguments(self, port: int) -> list[str]:
         return [
             *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", str(self.folder / "s")),
-            *("--dir", str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+            *("--dir", str(self.folder), "--save", "", "--appendonly", "yes" if self._durable else "no"),
+            *("--appendfsync", "always"),
             *("--daemonize", "no", "--loglevel", "warning"),
             *(("--requirepass", self._password) if self._password else ()),
             *(("--replicaof", "127.0.0.1", str(self._follows)) if self._follows else ()),

@@ -50,7 +50,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[DirectoryServer]:
     """A directory that goes on from test to test; both kinds of server are for the tests of what asks it."""
-    server = DirectoryServer()
+    server = DirectoryServer(durable=False)
     server.start()
     yield server
     server.close()
