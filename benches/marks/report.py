@@ -23,15 +23,18 @@ _COLOURS = ("#9aa5b1", "#7b8794", "#4f8fba", "#5b9f78", "#d07c3e")
 
 
 def write() -> None:
-    """Write the tables into the documents, and the plots beside them."""
+    """Write the tables of what was measured into the documents, and the plots beside them."""
     found = {name: medians(variants) for name, variants in kept().items()}
     many = {name: of for name, of in found.items() if name.startswith(_CLUSTER)}
     alone = {name: of for name, of in found.items() if name not in many}
-    _write_tables("performance.md", {"marks": marks_table(alone), "whole": whole_table(alone)})
-    _write_tables("clusters.md", {"cluster": marks_table(many)})
+    if alone:
+        _write_tables("performance.md", {"marks": marks_table(alone), "whole": whole_table(alone)})
+    if many:
+        _write_tables("clusters.md", {"cluster": marks_table(many)})
     for file, beginning in _PLOTTED.items():
         rows = {ROWS[name].what: of for name, of in found.items() if name.startswith(beginning)}
-        (DOCS / file).write_text(bars(rows), encoding="utf-8")
+        if rows:
+            (DOCS / file).write_text(bars(rows), encoding="utf-8")
 
 
 def _write_tables(file: str, tables: Mapping[str, str]) -> None:
