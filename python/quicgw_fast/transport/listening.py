@@ -49,8 +49,13 @@ async def listen(
     the certificate, and says what is wrong with its dates. Raises StartupError for an address that cannot be bound and
     for a certificate or key that cannot be used, and ConfigError for an unknown ``maker``.
     """
-    quic = makers.load(maker)
-    identity = load_identity(certificate, private_key)
+    try:
+        quic = makers.load(maker)
+        identity = load_identity(certificate, private_key)
+    except BaseException:
+        if share is not None:
+            share.socket.close()  # nobody else will: who gave it has let go of it
+        raise
     listener = quic.listen(
         await listening_socket(host, port) if share is None else share.socket,
         identity,
