@@ -158,7 +158,7 @@ async def lives() -> Figures:
                 for name in names:
                     node.leave(name)
             while node.node.telling.under_way:
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.005)  # there is no event for that nothing is under way
             took = time.perf_counter() - began
             used = _server_cpu(server.command("INFO", "cpu")) - before
         finally:

