@@ -12,25 +12,27 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support import raw_client
 from tests.support.gateway_process import GatewayProcess, is_alive, write_config
 from tests.support.raw_upstream import RawPusher, RawUpstream
+from tests.upgrading.visited import Visited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.support.parts import Parts
-    from tests.support.raw_client import RawClient
 
 WITHIN = 25.0
 
 
-class Generations:
+class Generations(Visited):
     """``process`` is the first gateway; ``pids`` are all of them, the newest last."""
+
+    within = WITHIN
 
     def __init__(
         self, parts: Parts, folder: Path, certificate: tuple[Path, Path], tables: str = "", **variables: str
     ) -> None:
+        super().__init__()
         self._parts = parts
         self._folder = folder
         self._certificate = certificate
@@ -41,7 +43,6 @@ class Generations:
         self.pusher: RawPusher
         self.pids: list[int] = []
         self.config = folder / "gateway.toml"
-        self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Generations:
         async with contextlib.AsyncExitStack() as stack:
@@ -62,30 +63,6 @@ class Generations:
     @property
     def quic(self) -> tuple[str, int]:
         return self.process.ready.quic
-
-    async def online(self, openid: str, next_msg: int = 1, **start: Any) -> RawClient:
-        """A client that is logged in, or goes on with a session that is."""
-        client = await raw_client.connect(*self.quic, within=WITHIN)
-        self._stack.push_async_callback(client.bury)
-        client.next_msg = next_msg
-        started = await client.start(openid, **start)
-        assert started.success, started
-        if not started.resumed:
-            await client.hello()
-        return client
-
-    async def back(self, client: RawClient) -> RawClient:
-        """The same client again, once its connection was closed; it has not acknowledged anything."""
-        await client.wait_closed(within=WITHIN)
-        before = client.started
-        assert before is not None
-        last = max((push.seq_id for push in client.log), default=0)
-        named = {"session_id": before.connection_id, "epoch": before.epoch}
-        again = await self.online(client.openid, client.next_msg, last_acked=last, **named)
-        assert again.started is not None
-        assert again.started.resumed, again.started
-        again.next_seq = again.started.max_client_seq + 1
-        return again
 
     # The processes
 

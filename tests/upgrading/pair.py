@@ -15,14 +15,13 @@ from quicgw_fast.config import split_address
 from quicgw_fast.errors import GatewayError
 from quicgw_fast.gateway import Gateway
 from quicgw_fast.upgrading import Estate, HeldPorts, Heritage, refuse
-from tests.support import raw_client
 from tests.support.raw_upstream import RawPusher, RawUpstream
+from tests.upgrading.visited import Visited
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.parts import Parts
-    from tests.support.raw_client import RawClient
 
 WITHIN = 20.0
 
@@ -55,10 +54,11 @@ class Generation:
         self.over: asyncio.Task[None] | None = None
 
 
-class Pair:
+class Pair(Visited):
     """``generations`` are the gateways, the newest last; ``service`` is behind all of them."""
 
     def __init__(self, parts: Parts, certificate: tuple[Path, Path], **tables: Any) -> None:
+        super().__init__()
         self._parts = parts
         self._certificate = certificate
         self.tables = tables
@@ -67,7 +67,6 @@ class Pair:
         self.pusher: RawPusher
         self._loop = asyncio.get_running_loop()
         self._starting: list[asyncio.Task[None]] = []
-        self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Pair:
         async with contextlib.AsyncExitStack() as stack:
@@ -83,36 +82,16 @@ class Pair:
         await self._stack.aclose()
 
     @property
+    def quic(self) -> tuple[str, int]:
+        return split_address(self.first.addresses.quic)
+
+    @property
     def first(self) -> Gateway:
         return self.generations[0].gateway
 
     @property
     def last(self) -> Gateway:
         return self.generations[-1].gateway
-
-    async def online(self, openid: str, next_msg: int = 1, **start: Any) -> RawClient:
-        """A client that is logged in, or goes on with a session that is."""
-        client = await raw_client.connect(*split_address(self.first.addresses.quic))
-        self._stack.push_async_callback(client.bury)
-        client.next_msg = next_msg
-        assert (await client.start(openid, **start)).success, client.started
-        assert client.started is not None
-        if not client.started.resumed:
-            await client.hello()
-        return client
-
-    async def back(self, client: RawClient) -> RawClient:
-        """The same client again, once its connection was closed; it has not acknowledged anything."""
-        await client.wait_closed(within=WITHIN)
-        before = client.started
-        assert before is not None
-        last = max((push.seq_id for push in client.log), default=0)
-        named = {"session_id": before.connection_id, "epoch": before.epoch}
-        again = await self.online(client.openid, client.next_msg, last_acked=last, **named)
-        assert again.started is not None
-        assert again.started.resumed, again.started
-        again.next_seq = again.started.max_client_seq + 1
-        return again
 
     async def upgrade(self) -> dict[str, Any]:
         """Have a successor take over; what ``POST /upgrade`` answers."""
