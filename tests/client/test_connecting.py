@@ -22,11 +22,12 @@ from quicgw_fast.client import (
 from quicgw_fast.codes import CloseCode, RequestType
 from quicgw_fast.proto.client_pb2 import BusinessResponse, ErrorMessage
 from quicgw_fast.transport import Problem
+from tests.client.conftest import States
 from tests.support.gatekeeper import gatekeeper
 
 if TYPE_CHECKING:
     from quicgw_fast.proto.client_pb2 import ClientRequest
-    from tests.client.conftest import Connect, States
+    from tests.client.conftest import Connect
     from tests.client.scripted import Asked, Peer, ScriptedGateway
 
 
@@ -157,9 +158,19 @@ async def test_a_full_gateway_is_no_missing_one(gateway: ScriptedGateway, connec
         await connect(connect_timeout=CONNECTED)
     assert "start a gateway" not in str(caught.value)
     assert "full" in str(caught.value)
-    # It says when to come back, and there is time: as soon as there is room, the waiting one is in.
-    waiting = asyncio.create_task(connect())
-    await asyncio.sleep(0)
+    await first.close()
+
+
+async def test_who_finds_a_gateway_full_waits_for_a_place(gateway: ScriptedGateway, connect: Connect) -> None:
+    await gateway.close()
+    await gateway.listen(gateway.files, gatekeeper=gatekeeper(max_connections=1))
+    for _ in range(20):  # by these it measures how soon a place becomes free: within a second
+        await (await connect()).close()
+    first = await connect()
+    states = States()
+    waiting = asyncio.create_task(connect(on_state=states))
+    refused = await states.reach(State.RECONNECTING)
+    assert "full" in str(refused.error)
     await first.close()
     assert (await waiting).connected
 
