@@ -34,6 +34,7 @@ async def serving(command: str, folder: Path) -> AsyncIterator[tuple[str, str]]:
         "PATH": path,
         "QUICGW_SERVER__QUIC": "127.0.0.1:0",
         "QUICGW_SERVER__GRPC": "127.0.0.1:0",
+        "QUICGW_SERVER__WATCH": "0s",  # or a slow machine has seen the change before it is asked to
     }
     process = await asyncio.create_subprocess_exec(
         *("bash", "-euc", f"exec {command}"), cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE

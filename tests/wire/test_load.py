@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CLIENTS, REQUESTS = (int(n) for n in os.environ.get("TEST_LOAD", "60x30").split("x"))
 """``TEST_LOAD=200x100`` for the full size."""
+AS_TOLD = "the service failed with INTERNAL"
+"""What a client reads where the service was told to fail."""
 
 
 class BusyUpstream:
@@ -83,6 +85,8 @@ def check(client: RawClient, openid: str, messages: list[int], busy: BusyUpstrea
         assert group == after, f"{openid} {client_seq}: {group} instead of {after} behind the reply"
         if pushes[at].type == pb.PUSH_BUSINESS_DATA:
             assert wire.business(pushes[at]).data == b"%d" % client_seq
+        else:
+            assert wire.error(pushes[at]).detail == AS_TOLD, wire.describe(pushes[at])
     immediate = [
         wire.business(push).data for push in pushes if wire.is_notify(push) and b"/0/" in wire.business(push).data
     ]

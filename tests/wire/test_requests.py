@@ -158,18 +158,22 @@ async def test_every_request_gets_exactly_one_reply(make_world: WorldMaker) -> N
     world = await make_world(processor={"max_workers": 40})
 
     async def mixed(request: UpstreamRequest) -> UpstreamResponse:
-        kind = request.client_seq_id % 4
-        if kind == 0:
+        if request.data == b"raises":
             raise Rejected
-        if kind == 1:
+        if request.data == b"takes a while":
             await asyncio.sleep(0.02)
-        if kind == 2:
+        if request.data == b"too late":
             await asyncio.sleep(30)
         return answer(request)
 
     world.business.on("mixed", mixed)
     client = await world.online("alice")
-    messages = [client.business("mixed", headers={"timeout-ms": "400"}) for _ in range(40)]
+    within = {b"raises": "20000", b"takes a while": "20000", b"too late": "400", b"at once": "20000"}
+    messages = [
+        client.business("mixed", data=data, headers={"timeout-ms": ms})
+        for _ in range(10)
+        for data, ms in within.items()
+    ]
     for message in messages:
         await client.reply(message)
     await client.call("status")
