@@ -99,7 +99,7 @@ async def test_many_clients_with_notifies_bound_at_random(make_world: WorldMaker
     # tests, and on a busy machine the answer would be no.
     base = await make_world()
     addresses = {name: [getattr(base, name).address] for name in ("hello", "zone")}
-    world = await make_world(processor={"queue_target": "1m"}, upstream={**addresses, "adaptive_concurrency": False})
+    world = await make_world(processor={"queue_target": "1h"}, upstream={**addresses, "adaptive_concurrency": False})
     busy = BusyUpstream(world, seed=11)
     base.zone.on("echo", busy.handle)
     names = [f"user-{n}" for n in range(CLIENTS)]
