@@ -215,7 +215,9 @@ async def test_many_claims_are_back_soon_and_nobody_is_held_up(quick_server: Dir
 
 async def many_claims_come_back(one: Inhabitant, server: DirectoryServer) -> None:
     for start in range(0, 4000, 500):
-        await asyncio.gather(*(one.come(f"user-{number}", f"s{number}") for number in range(start, start + 500)))
+        await asyncio.gather(
+            *(come_in_time(one, f"user-{number}", f"s{number}") for number in range(start, start + 500))
+        )
     await until(lambda: not one.node.telling.under_way)
     server.kill()
     await away(one)
