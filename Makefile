@@ -58,11 +58,12 @@ test-python: setup
 test-matrix: setup ## Test what clients see on every combination of compiled and plain parts
 	TEST_MATRIX=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/wire tests/chaos tests/client
 
-test-go: setup ## Build and test the service in Go
-	$(BIN)/pytest -rs -k "go" tests/examples/test_other_languages.py
+test-go: setup ## Build and test the service in Go, and the one of its page
+	TEST_LANGUAGES=go $(BIN)/pytest -rs -k "go" tests/examples/test_other_languages.py tests/docs/test_walkthroughs.py
 
-test-typescript: setup ## Build and test the service in TypeScript
-	$(BIN)/pytest -rs -k "typescript or npm" tests/examples/test_other_languages.py
+test-typescript: setup ## Build and test the service in TypeScript, and the one of its page
+	TEST_LANGUAGES=typescript $(BIN)/pytest -rs -k "typescript or npm" tests/examples/test_other_languages.py \
+		tests/docs/test_walkthroughs.py
 
 test-aioquic: setup ## Run aioquic's own tests on our short path
 	$(BIN)/python -m tests.aioquic_suite

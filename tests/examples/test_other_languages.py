@@ -123,6 +123,7 @@ async def test_a_service_in_typescript(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_the_generated_go_is_current(tmp_path: Path) -> None:
     """``make proto`` writes it; here it is written once more, into another folder."""
+    toolchains.only_if_asked("go")
     toolchains.fetched(["go", "version"], tmp_path, toolchains.GO)
     make = ["make", "--no-print-directory", "proto-go", f"GO_OUT={tmp_path}"]
     toolchains.fetched(make, toolchains.ROOT, {})

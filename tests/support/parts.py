@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final, NamedTuple
 
+import pytest
+
 ENDS: Final = {
     "plain": ("aioquic", "grpcio"),
     "fast": ("quinn", "native"),
@@ -41,6 +43,10 @@ class Parts(NamedTuple):
 PAIRS: Final = list(ENDS) if EVERY_PAIR else ["plain", "fast"]
 GATEWAYS: Final = {**{name: Parts("rust", *ENDS[name]) for name in PAIRS}, "python": Parts("python", *ENDS["plain"])}
 """The gateways that tests run on, by the names that they have there."""
+WHICHEVER_ENGINE: Final = pytest.mark.parametrize(
+    "parts", [name for name in GATEWAYS if EVERY_PAIR or name != "python"], indirect=True
+)
+"""Marks tests of a process and its ends, which take long and to which its engine makes no difference."""
 
 
 class Ends(NamedTuple):

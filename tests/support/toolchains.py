@@ -1,4 +1,5 @@
-"""Programs in Go and TypeScript: built where their tools and packages are there or can be had, else skipped."""
+"""Programs in Go and TypeScript, for which much is fetched and compiled: their tests are in ``make`` targets of their
+own, and skipped elsewhere, as where their tools and packages cannot be had."""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ NPM = {"npm_config_cache": str(KEPT / "npm"), "npm_config_update_notifier": "fal
 FETCHING = 180.0
 """Seconds for packages to come; what takes longer cannot be had quickly."""
 BUILDING = 400.0
+ASKED = frozenset(os.environ.get("TEST_LANGUAGES", "").split())
+"""The languages whose tests are to run."""
 
 
 def ran(command: Sequence[str], folder: Path, environment: Mapping[str, str], timeout: float = BUILDING) -> str:
@@ -48,8 +51,15 @@ def fetched(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         pytest.skip(f"the packages cannot be had: {error}")
 
 
+def only_if_asked(language: str) -> None:
+    """Skip the test where nobody asked for the language."""
+    if language not in ASKED:
+        pytest.skip(f"fetches and compiles: make test-{language}")
+
+
 def go_packages(folder: Path) -> Path:
     """Copy ``examples/go-service`` into a folder, with the modules at hand; skips the test where they cannot be had."""
+    only_if_asked("go")
     source = Path(shutil.copytree(ROOT / "examples" / "go-service", folder / "go-service"))
     fetched(["go", "mod", "download"], source, GO)
     return source
@@ -57,6 +67,7 @@ def go_packages(folder: Path) -> Path:
 
 def npm_packages(folder: Path) -> Path:
     """Copy ``examples/typescript-service`` into a folder, with its packages; skips where they cannot be had."""
+    only_if_asked("typescript")
     left_out = shutil.ignore_patterns("node_modules", "dist", "generated")
     source = Path(shutil.copytree(ROOT / "examples" / "typescript-service", folder / "ts", ignore=left_out))
     fetched(["npm", "ci", "--prefer-offline"], source, NPM)

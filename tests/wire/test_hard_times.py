@@ -16,6 +16,7 @@ from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.pages import page
+from tests.support.parts import WHICHEVER_ENGINE
 from tests.support.raw_initial import first_packet
 from tests.support.raw_upstream import RawUpstream
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
+
+pytestmark = WHICHEVER_ENGINE
 
 SHORT_TIMES = """[session]
 timeout = "2s"

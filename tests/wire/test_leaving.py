@@ -17,6 +17,7 @@ from tests.client.conftest import States
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.pages import readiness
+from tests.support.parts import WHICHEVER_ENGINE
 from tests.support.raw_upstream import RawUpstream
 from tests.support.world import assert_closed
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.parts import Parts
+
+pytestmark = WHICHEVER_ENGINE
 
 LEAVING = '[drain]\ndelay = "1s"\n'
 

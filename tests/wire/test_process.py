@@ -15,7 +15,7 @@ from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, write_config
 from tests.support.pages import page
-from tests.support.parts import Parts
+from tests.support.parts import WHICHEVER_ENGINE, Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 from tests.support.world import assert_closed
 
@@ -62,6 +62,7 @@ async def not_ready(address: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@WHICHEVER_ENGINE
 async def test_dev_serves_everything_on_free_ports(parts: Parts) -> None:
     async with GatewayProcess.dev(parts=parts) as gateway:
         assert gateway.ready.quic[1] not in (0, 8443)
@@ -82,6 +83,7 @@ async def test_dev_serves_everything_on_free_ports(parts: Parts) -> None:
         assert await gateway.wait() == 0
 
 
+@WHICHEVER_ENGINE
 async def test_serve_with_a_file_of_the_protocols_names(parts: Parts, config: Path) -> None:
     async with GatewayProcess.serve(config, parts=parts) as gateway:
         async with await raw_client.connect(*gateway.ready.quic) as client:
@@ -90,6 +92,7 @@ async def test_serve_with_a_file_of_the_protocols_names(parts: Parts, config: Pa
         assert len([line for line in gateway.output if line.startswith("ready ")]) == 1
 
 
+@WHICHEVER_ENGINE
 async def test_sigterm_answers_what_was_accepted_closes_with_draining_and_exits_0(
     parts: Parts, config: Path, upstream: RawUpstream
 ) -> None:
@@ -115,6 +118,7 @@ async def test_sigterm_answers_what_was_accepted_closes_with_draining_and_exits_
         await client.close()
 
 
+@WHICHEVER_ENGINE
 async def test_a_killed_gateway_comes_back_with_an_explicit_reset(parts: Parts, config: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
@@ -138,6 +142,7 @@ async def test_a_killed_gateway_comes_back_with_an_explicit_reset(parts: Parts, 
     await client.close()
 
 
+@WHICHEVER_ENGINE
 async def test_the_environment_wins_over_the_file(parts: Parts, config: Path) -> None:
     environment = {"QUICGW_SESSION__HEARTBEAT_INTERVAL": "9s"}
     arguments = ("serve", "--config", str(config))

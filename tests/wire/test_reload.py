@@ -13,6 +13,7 @@ import pytest
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.hook_receiver import HookReceiver
+from tests.support.parts import WHICHEVER_ENGINE
 from tests.support.raw_upstream import RawUpstream
 from tests.support.site import Site, ask, calling, counted, logged, online, reload, replace, shown, until
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tests.support.gateway_process import GatewayProcess
     from tests.support.parts import Parts
     from tests.support.raw_client import RawClient
+
+
+pytestmark = WHICHEVER_ENGINE
 
 
 @pytest.fixture

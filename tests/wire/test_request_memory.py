@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from quicgw_fast.proto import client_pb2 as pb
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess
+from tests.support.parts import WHICHEVER_ENGINE
 from tests.support.raw_upstream import RawUpstream, answer
 from tests.support.world import write_certificate
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from quicgw_fast.proto.service_pb2 import UpstreamRequest, UpstreamResponse
     from tests.support.parts import Parts
+
+pytestmark = WHICHEVER_ENGINE
 
 CLIENTS, REQUESTS, SIZE = 3, 14, 1_000_000
 SENT = CLIENTS * REQUESTS * SIZE

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.parts import WHICHEVER_ENGINE
 from tests.support.restarts import Plan, Restarts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.parts import Parts
+
+pytestmark = WHICHEVER_ENGINE
 
 COUNT = int(os.environ.get("RESTARTS", "0"))
 """Restarts of the long run; 0 for the short one."""

@@ -18,7 +18,7 @@ from tests.cli.process import in_process
 from tests.support import raw_client, wire
 from tests.support.gateway_process import GatewayProcess, NotReadyError, is_alive, write_config
 from tests.support.pages import readiness
-from tests.support.parts import Parts
+from tests.support.parts import WHICHEVER_ENGINE, Parts
 from tests.support.raw_upstream import RawPusher, RawUpstream
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ async def all_gone(pids: dict[int, int]) -> None:
                 await asyncio.sleep(0.02)
 
 
+@WHICHEVER_ENGINE
 async def test_clients_spread_and_stay_with_their_worker_when_they_move(
     parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
@@ -134,6 +135,7 @@ async def test_clients_spread_and_stay_with_their_worker_when_they_move(
         assert await asyncio.to_thread(served.sessions) == shares
 
 
+@WHICHEVER_ENGINE
 async def test_connections_of_services_spread(
     parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
@@ -150,6 +152,7 @@ async def test_connections_of_services_spread(
         assert len(+taken) == WORKERS
 
 
+@WHICHEVER_ENGINE
 async def test_a_killed_worker_is_followed_by_another_and_nobody_else_notices(
     parts: Parts, tmp_path: Path, certificate: tuple[Path, Path], used_server: DirectoryServer
 ) -> None:
