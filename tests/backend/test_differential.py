@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # More in a long run: QUICGW_TEST_SEQUENCES=100000 pytest tests/backend/test_differential.py
-SEQUENCES = int(os.environ.get("QUICGW_TEST_SEQUENCES", "2500"))
+SEQUENCES = int(os.environ.get("QUICGW_TEST_SEQUENCES", "1500"))
 
 pytestmark = pytest.mark.timeout(max(300, SEQUENCES // 20))
 RUST, PYTHON = backend.load("rust"), backend.load("python")
