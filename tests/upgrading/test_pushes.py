@@ -92,6 +92,27 @@ async def test_groups_and_presence_are_those_of_both(halfway: Halfway) -> None:
     assert (spread.sent_count, spread.member_count) == (0, 0)
 
 
+async def test_what_a_service_still_asks_the_old_process_is_done_for_both(halfway: Halfway) -> None:
+    """It has a connection to that one, and a call of it under way."""
+    pushes, groups, presence, _ = halfway.pair.first._served()
+    told = await pushes.broadcast(pb.BroadcastRequest(data=b"to all"))
+    spread = await groups.push(pb.GroupPushRequest(group="all", data=b"to the group"))
+    assert (told.sent_count, spread.sent_count, spread.member_count) == (2, 2, 2)
+    members = await groups.members(pb.GroupMembersRequest(group="all", limit=10))
+    assert len(members.members) + bool(members.next) == 2
+    for client in halfway.both:
+        assert await got(client, b"to all") == 1
+        assert await got(client, b"to the group") == 1
+        present = await presence.sessions_of(pb.SessionsOfRequest(openid=client.openid))
+        assert len(present.sessions) == 1
+        by_openid = {"target_type": "openid", "target_id": client.openid}
+        assert (await groups.join(pb.JoinGroupRequest(**by_openid, group="more"))).success
+        assert (await groups.leave(pb.LeaveGroupRequest(**by_openid, group="all"))).success
+    for group, count in (("all", 0), ("more", 2)):
+        spread = await halfway.stub.PushToGroup(pb.GroupPushRequest(group=group, data=b"again"))
+        assert (group, spread.member_count) == (group, count)
+
+
 async def test_an_operator_ends_a_session_of_the_old_process(halfway: Halfway) -> None:
     assert await halfway.pair.last._kick(openid=halfway.here.openid, session_id="", reason="") == 1
     assert (await halfway.here.wait_closed(within=WITHIN)).code == CloseCode.KICKED
