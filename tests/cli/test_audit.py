@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
 import tarfile
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from quicgw_fast.auth import issue_token
-from quicgw_fast.cli.audit.redaction import Redaction
+from quicgw_fast.cli.audit.redaction import Redaction, secrets_of
 from quicgw_fast.client import connect
+from quicgw_fast.config import Config
+from quicgw_fast.config.catalogue import settings
 from quicgw_fast.transport import development_certificate
 from tests.cli.process import Gateway, assert_one_sentence, in_process, quicgw
 from tests.support.raw_upstream import RawUpstream
@@ -71,6 +74,19 @@ async def test_everything_for_help_and_nothing_secret(tmp_path: Path) -> None:
     assert json.loads(files["stats.json"])["counters"]["logins"] == 1
     assert all(name in files["ABOUT.txt"] for name in files if name != "ABOUT.txt")
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+
+
+SECRET_FILES = sorted(
+    key for key, setting in settings().items() if setting.is_file and not re.search(r"\.(cert|ca|client_ca|path)$", key)
+)
+
+
+@pytest.mark.parametrize("key", SECRET_FILES)
+def test_what_is_in_a_file_of_secrets_is_known(tmp_path: Path, key: str) -> None:
+    secret = secrets.token_hex(16)
+    (path := tmp_path / "file").write_text(f"# a comment\n{secret}\n")
+    table, _, name = key.partition(".")
+    assert secret in secrets_of(Config.model_validate({table: {name: path}}))
 
 
 def test_the_log_of_a_gateway_on_this_machine_is_found(dev: Gateway, tmp_path: Path) -> None:

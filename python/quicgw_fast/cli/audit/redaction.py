@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.config import read_small
+from quicgw_fast.config.catalogue import settings
 from quicgw_fast.config.values import without_password
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 INSTEAD: Final = "***"
 SHORTEST: Final = 8
 """Characters of what is taken out wherever it stands: a shorter one would be found in words."""
+
+_WITHOUT_SECRETS: Final = frozenset({"cert", "ca", "client_ca", "path"})
+"""Keys that name certificates, and the offline store's file, which is no text; all other files have secrets."""
 
 _PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
@@ -52,9 +56,8 @@ class Redaction:
 
 def secrets_of(config: Config, *others: Path | None) -> Iterator[str]:
     """What is secret in the files of a configuration, in ``others``, and in the environment."""
-    control, auth = config.control, config.auth
-    keys = (config.tls.key, control.key, config.upstream.key, auth.key_file, config.server.reset_key_file)
-    for path in (control.grpc_token_file, control.admin_token_file, *keys, *others):
+    files = (one for one in settings().values() if one.is_file and one.name not in _WITHOUT_SECRETS)
+    for path in (*(getattr(getattr(config, one.table), one.name) for one in files), *others):
         yield from () if path is None else _lines(path)
     for name, value in os.environ.items():
         if name.endswith(("TOKEN", "PASSWORD", "SECRET", "KEY")):
