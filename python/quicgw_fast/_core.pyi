@@ -255,6 +255,7 @@ class QuicEndpoint:
         limits: Any,
         reset_key: bytes,
         connection_ids: Callable[[], bytes],
+        id_length: int,
         server: tuple[list[bytes], bytes, list[bytes]] | None = None,
     ) -> QuicEndpoint: ...
     def prepare(self, server: tuple[list[bytes], bytes, list[bytes]], limits: Any) -> None: ...

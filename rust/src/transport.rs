@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use quicgw_transport::{
-    Authority, BATCH, CID_LENGTH, ClientSettings, ConnectError, Endpoint, EndpointError, Event,
+    Authority, BATCH, ClientSettings, ConnectError, ConnectionId, Endpoint, EndpointError, Event, Ids,
     ServerSettings,
 };
 
@@ -24,6 +24,8 @@ use limits::PyLimits;
 /// Connection ids that lie ready, so that no Python code runs while the endpoint is locked. A burst of 64 datagrams
 /// takes eight for each at most.
 const IDS_READY: usize = 1024;
+/// The bytes of a connection id where none lies ready, as many as the longest has (RFC 9000 §17.2).
+const MAX_ID: [u8; 20] = [0; 20];
 
 /// A trusted certificate, DER; and the first and last second since 1970 in which it is valid.
 type Known = (Vec<u8>, Option<(i64, i64)>);
@@ -31,26 +33,27 @@ type Known = (Vec<u8>, Option<(i64, i64)>);
 /// What a listener shows: the certificate chain (DER each), the private key (PKCS #8, DER), the application protocols.
 type Shown = (Vec<Vec<u8>>, Vec<u8>, Vec<Vec<u8>>);
 
-type Ids = Arc<Mutex<VecDeque<[u8; CID_LENGTH]>>>;
+type ReadyIds = Arc<Mutex<VecDeque<ConnectionId>>>;
 
 /// One UDP socket and the QUIC connections behind it, driven by an event loop.
 ///
 /// fd: a bound (for a client: connected) UDP socket, which is the endpoint's from now on. now: monotonic seconds, as in
 /// all calls. limits: what quicgw_fast.transport.limits names. reset_key: the secret of stateless reset tokens.
-/// connection_ids: gives one of 8 bytes.  server: the certificate chain (DER each),
+/// connection_ids: gives one of id_length bytes, at most 20. server: the certificate chain (DER each),
 /// the private key (PKCS #8, DER) and the application protocols; None for a client.
 /// Raises ValueError for settings that cannot be used, OSError for a socket that is none.
 #[pyclass(frozen, weakref, module = "quicgw_fast._core")]
 pub(crate) struct QuicEndpoint {
     endpoint: Locked<Option<Endpoint>>,
     connection_ids: Py<PyAny>,
-    ids: Ids,
+    id_length: usize,
+    ids: ReadyIds,
 }
 
 #[pymethods]
 impl QuicEndpoint {
     #[new]
-    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, server=None))]
+    #[pyo3(signature = (fd, now, limits, reset_key, connection_ids, id_length, server=None))]
     #[allow(clippy::too_many_arguments)] // what an endpoint is made of, as Python has it
     fn new(
         py: Python<'_>,
@@ -59,22 +62,26 @@ impl QuicEndpoint {
         limits: PyLimits,
         reset_key: &[u8],
         connection_ids: Py<PyAny>,
+        id_length: usize,
         server: Option<Shown>,
     ) -> PyResult<Self> {
         // SAFETY: the caller hands over an open descriptor that nobody else closes.
         let socket = UdpSocket::from(unsafe { OwnedFd::from_raw_fd(fd) });
-        let ids = Ids::default();
+        let none = ConnectionId::new(MAX_ID.get(..id_length).ok_or_else(|| wrong_length(id_length))?);
+        let ids = ReadyIds::default();
         let source = Arc::clone(&ids);
         let make_id = move || {
             let mut ready = source.lock().unwrap_or_else(PoisonError::into_inner);
-            ready.pop_front().unwrap_or_default()
+            ready.pop_front().unwrap_or(none)
         };
         let server = server.map(settings_of);
         let limits = limits.convert();
-        let endpoint = Endpoint::new(socket, now, limits, reset_key, make_id, server).map_err(raise)?;
+        let make_ids = Ids::new(id_length, make_id);
+        let endpoint = Endpoint::new(socket, now, limits, reset_key, make_ids, server).map_err(raise)?;
         let made = Self {
             endpoint: Locked::new(Some(endpoint)),
             connection_ids,
+            id_length,
             ids,
         };
         made.refill(py)?;
@@ -348,14 +355,22 @@ impl QuicEndpoint {
             return Ok(());
         }
         for _ in 0..missing {
-            let id: [u8; CID_LENGTH] = self.connection_ids.call0(py)?.extract(py)?;
+            let made = self.connection_ids.call0(py)?;
+            let id = made.extract::<&[u8]>(py)?;
+            if id.len() != self.id_length {
+                return Err(wrong_length(id.len()));
+            }
             self.ids
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .push_back(id);
+                .push_back(ConnectionId::new(id));
         }
         Ok(())
     }
+}
+
+fn wrong_length(length: usize) -> PyErr {
+    PyValueError::new_err(format!("a connection id of {length} bytes"))
 }
 
 fn settings_of((certificates, private_key, alpn): Shown) -> ServerSettings {

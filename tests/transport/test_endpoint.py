@@ -10,6 +10,7 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import TransportLimits
 from quicgw_fast.transport.closing import ClosingPeriod
 from quicgw_fast.transport.endpoint import MOST_UNSENT, Endpoint
+from quicgw_fast.transport.packets import CID_LENGTH
 from quicgw_fast.transport.sockets import enlarge_buffers
 from tests.support.clock import Clock
 
@@ -26,7 +27,8 @@ def bound() -> socket.socket:
 
 
 def an_endpoint(**options: Any) -> Endpoint:
-    return Endpoint(bound(), TransportLimits(), lambda *_: None, **({"clock": SystemClock()} | options))
+    usual = {"id_length": CID_LENGTH, "clock": SystemClock()}
+    return Endpoint(bound(), TransportLimits(), lambda *_: None, **(usual | options))
 
 
 async def test_a_full_send_buffer_delays_and_then_drops() -> None:
@@ -111,7 +113,9 @@ async def test_a_dead_port_is_told_when_the_socket_is_looked_at() -> None:
         address = dead.getsockname()
     sock = bound()
     sock.connect(address)
-    endpoint = Endpoint(sock, TransportLimits(), lambda *_: None, connected=True, clock=SystemClock())
+    endpoint = Endpoint(
+        sock, TransportLimits(), lambda *_: None, id_length=CID_LENGTH, connected=True, clock=SystemClock()
+    )
     endpoint.loop.remove_reader(endpoint._fd)
     errors: list[OSError] = []
     endpoint.on_socket_error = errors.append

@@ -10,6 +10,7 @@ import pytest
 from quicgw_fast.clock import SystemClock
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits, load
 from quicgw_fast.transport.certificates import load_identity
+from quicgw_fast.transport.connection_ids import ConnectionIds
 from quicgw_fast.transport.packets import CID_LENGTH, reset_tokens
 from quicgw_fast.transport.reading import Eager
 from quicgw_fast.transport.sockets import listening_socket
@@ -36,7 +37,7 @@ async def test_what_a_listener_is_given_is_what_it_uses(identity: tuple[Path, Pa
         gatekeeper=gatekeeper(),
         observer=Watch(),
         reset_key=secret,
-        connection_ids=lambda: next(numbers).to_bytes(CID_LENGTH, "big"),
+        connection_ids=ConnectionIds(lambda: next(numbers).to_bytes(CID_LENGTH, "big"), CID_LENGTH),
         clock=SystemClock(),
         pace=Eager(),
     )

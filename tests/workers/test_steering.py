@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from quicgw_fast.errors import StartupError
 from quicgw_fast.transport import MOST_SHARING, PortShare, Succeeded, shared_sockets
+from quicgw_fast.transport.connection_ids import Lane, random_ids
 from quicgw_fast.transport.packets import CID_LENGTH
 from quicgw_fast.transport.sockets import listening_socket
-from quicgw_fast.transport.steering import steered_id, steered_to
+from quicgw_fast.transport.steering import MARKS, steered_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ async def test_each_datagram_goes_where_its_connection_id_says(number: int, send
         address = sockets[0].getsockname()
         for index in range(number):
             for header in (LONG, SHORT):
-                datagram = header + steered_id(index, number) + os.urandom(40)
+                datagram = header + random_ids(Lane(index, number)).make() + os.urandom(40)
                 sender.sendto(datagram, address)
                 assert taker(sockets, datagram) == index
         for length in range(12):  # too short to have an id, some of them
@@ -80,13 +81,14 @@ async def test_what_a_client_chose_leads_to_one_socket_also_from_another_port(se
 @given(st.integers(1, MOST_SHARING), st.data())
 def test_an_id_is_of_the_right_length_and_leads_back(number: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, number - 1))
-    made = steered_id(index, number)
+    made = random_ids(Lane(index, number)).make()
     assert len(made) == CID_LENGTH
     assert steered_to(SHORT + made, number) == steered_to(LONG + made, number) == index
 
 
 def test_ids_are_as_random_as_they_can_be() -> None:
-    made = {steered_id(1, 3) for _ in range(1000)}
+    ids = random_ids(Lane(1, 3))
+    made = {ids.make() for _ in range(1000)}
     assert len(made) == 1000
     assert {each[0] for each in made} == set(range(1, 256, 3))
 
@@ -128,7 +130,7 @@ async def test_a_successor_gets_what_is_new_and_then_what_belongs_to_handshakes(
             return taker(sockets, datagram)
 
         with second:
-            asked = [(header, mark) for header in (LONG, SHORT) for mark in (0, 7, 8, 255)]
+            asked = [(header, mark) for header in (LONG, SHORT) for mark in (0, 7 + MARKS, 8, 255)]
             assert [takes(*each) for each in asked] == [0] * 8, "as if it were alone"
             steering.give_newcomers()
             assert [takes(*each) for each in asked] == [1, 0, 1, 1] * 2
@@ -148,10 +150,11 @@ async def test_a_successor_gets_what_is_new_and_then_what_belongs_to_handshakes(
             assert [takes(*each) for each in asked] == [0] * 8, "the predecessor has ended"
 
 
-async def test_ids_of_a_process_begin_with_its_mark(sender: socket.socket) -> None:
-    made = {PortShare.marked(sender, 200).connection_ids() for _ in range(100)}
-    assert len(made) == 100
-    assert {(each[0], len(each)) for each in made} == {(200, CID_LENGTH)}
+def test_ids_of_a_process_have_its_mark(sender: socket.socket) -> None:
+    ids = random_ids(PortShare.marked(sender, 20).lane)
+    made = {ids.make() for _ in range(1000)}
+    assert len(made) == 1000
+    assert {each[0] for each in made} == set(range(20, 256, MARKS))
 
 
 async def test_what_comes_before_a_successor_is_known_is_not_given_to_it(sender: socket.socket) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from quicgw_fast.printable import printable
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_authorities
+from quicgw_fast.transport.connection_ids import random_ids
 from quicgw_fast.transport.errors import ConnectFailed
-from quicgw_fast.transport.packets import random_connection_id
 from quicgw_fast.transport.problems import Problem
 from quicgw_fast.transport.seam import Trust
 from quicgw_fast.transport.sockets import Target, dialing_socket, resolve
@@ -69,7 +69,7 @@ async def dial(
                 trust=trust,
                 alpn=alpn,
                 limits=replace(limits, handshake_timeout=max(share, 0.0)),
-                connection_ids=random_connection_id,
+                connection_ids=random_ids(),
                 clock=clock,
             )
         except OSError as error:

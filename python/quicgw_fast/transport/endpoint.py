@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from quicgw_fast.backend import TokenBucket
 from quicgw_fast.transport.backlog import Backlog
-from quicgw_fast.transport.packets import CID_LENGTH, LongHeader, pull_long_header
+from quicgw_fast.transport.packets import LongHeader, pull_long_header
 from quicgw_fast.transport.reading import Eager, Rests
 from quicgw_fast.transport.sockets import enlarge_buffers
 from quicgw_fast.transport.text import format_address
@@ -85,11 +85,12 @@ class Endpoint:
         limits: TransportLimits,
         unmatched: Unmatched,
         *,
+        id_length: int,
         connected: bool = False,
         clock: Clock,
         pace: ReadingPace | None = None,
     ) -> None:
-        """``pace`` gives the reading its rests; None: it has none."""
+        """``id_length`` is that of its connection ids. ``pace`` gives the reading its rests; None: it has none."""
         self.closed = False
         self.limits = limits
         self.now = clock.now
@@ -101,6 +102,7 @@ class Endpoint:
         self.on_socket_error: Callable[[OSError], None] | None = None
         self.dropped = 0
         self._unmatched = unmatched
+        self._short_header = 1 + id_length
         self._sock = sock
         self._fd = sock.fileno()
         self._put = self._put_connected if connected else sock.sendto
@@ -247,7 +249,7 @@ class Endpoint:
                 return
             receiver = self.receivers.get(header.destination_cid)
         else:
-            receiver = self.receivers.get(data[1 : 1 + CID_LENGTH])
+            receiver = self.receivers.get(data[1 : self._short_header])
         if receiver is not None:
             if receiver.newcomer and not in_turn:
                 self._stand_back(data, address)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.transport import makers
 from quicgw_fast.transport.certificates import load_identity
-from quicgw_fast.transport.packets import random_connection_id
+from quicgw_fast.transport.connection_ids import ALONE, random_ids
 from quicgw_fast.transport.sockets import listening_socket
 from quicgw_fast.transport.validity import Validity
 
@@ -65,7 +65,7 @@ async def listen(
         gatekeeper=gatekeeper,
         observer=observer,
         reset_key=reset_key,
-        connection_ids=random_connection_id if share is None else share.connection_ids,
+        connection_ids=random_ids(ALONE if share is None else share.lane),
         clock=clock,
         pace=pace,
     )

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 CID_LENGTH = 8
-"""Length of the connection ids that we choose, so that a short header can be read without a look-up."""
+"""Length of the connection ids that we choose, where nobody asks for another one (``connection_ids``)."""
 
 MIN_INITIAL = 1200
 """A client's Initial datagram is at least this long (RFC 9000 §14.1)."""
 
 MIN_CLIENT_CID = 8
 """A client's first destination connection id is at least this long (RFC 9000 §7.2)."""
+
+MAX_CID = 20
+"""No connection id is longer (RFC 9000 §17.2)."""
 
 RESET_TOKEN = 16
 SHORTEST_RESET = 5 + RESET_TOKEN
@@ -29,11 +32,6 @@ LONGEST_RESET = 42
 VERSION_1, VERSION_2 = 1, 0x6B3343CF
 VERSIONS = (VERSION_1, VERSION_2)
 """The versions that are spoken (RFC 9000 §15, RFC 9369 §3.1)."""
-
-
-def random_connection_id() -> bytes:
-    """Make a connection id that nobody can guess or tell from another."""
-    return os.urandom(CID_LENGTH)
 
 
 class LongHeader(NamedTuple):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.transport.certificates import Identity
+    from quicgw_fast.transport.connection_ids import ConnectionIds
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
 
@@ -175,15 +176,14 @@ class TransportMaker(Protocol):
         gatekeeper: Gatekeeper,
         observer: Observer,
         reset_key: bytes,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
         pace: ReadingPace,
     ) -> Listener:
         """Accept connections on ``sock`` that offer one of ``alpn``, and only those that the ``gatekeeper`` lets in.
 
-        ``connection_ids`` makes ids of ``packets.CID_LENGTH`` bytes, which no two connections may share;
-        ``reset_key`` is the secret of their stateless reset tokens (``packets.reset_tokens``). ``pace`` gives the
-        reading its rests. All times and timers are ``clock``'s.
+        ``connection_ids`` makes their ids, and that of a Retry; ``reset_key`` is the secret of their stateless reset
+        tokens (``packets.reset_tokens``). ``pace`` gives the reading its rests. All times and timers are ``clock``'s.
         """
 
     async def connect(
@@ -194,7 +194,7 @@ class TransportMaker(Protocol):
         trust: Trust,
         alpn: Sequence[str],
         limits: TransportLimits,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
     ) -> Connection:
         """Do the handshake with the peer of ``sock``; raises ConnectFailed, and then leaves nothing behind."""

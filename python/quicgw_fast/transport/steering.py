@@ -10,27 +10,26 @@ and no process has to hand datagrams to another one.
 The order is that of the sockets and not of the processes: when one is closed, the last takes its place. So the sockets
 belong to whoever starts the processes, and outlive each of them.
 
-Where one process follows another one on its port there are two sockets for a while (``Succeeded``). All ids of a
-process begin with its mark, and the program gives packets with the mark of the first to the first, and all others to
-its successor. When the first socket is closed the other one is alone, and gets everything whatever the program says.
+Where one process follows another one on its port there are two sockets for a while (``Succeeded``). The first byte of
+all ids of a process leaves its mark when it is divided by ``MARKS``, and the program gives packets with the mark of the
+first to the first, and all others to its successor. When the first socket is closed the other one is alone, and gets
+everything whatever the program says.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import socket
 import struct
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from quicgw_fast.errors import StartupError
-from quicgw_fast.transport.packets import CID_LENGTH
+from quicgw_fast.transport.connection_ids import Lane
 from quicgw_fast.transport.sockets import listening_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     Socket: TypeAlias = socket.socket
@@ -40,6 +39,10 @@ if TYPE_CHECKING:
 
 MOST_SHARING: Final = 64
 """Sockets of one port: of the 256 values of a byte each gets four at least, so that the shares are nearly equal."""
+
+MARKS: Final = 32
+"""Of which each process takes the one behind its predecessor's: as many as five bits tell apart, since ids for a
+balancer leave no more of their first byte to us (``connection_ids``)."""
 
 SO_ATTACH_REUSEPORT_CBPF: Final = 51
 """Linux's name of the option (socket(7)); Python has none."""
@@ -54,18 +57,18 @@ class PortShare:
     """What one process has of a shared port."""
 
     socket: Socket
-    connection_ids: Callable[[], bytes]
-    """What makes connection ids that lead to this process, and that nobody can guess or tell from another."""
+    lane: Lane
+    """Which connection ids lead to it."""
 
     @classmethod
     def of_group(cls, sock: Socket, index: int, of: int) -> PortShare:
         """That of the process with the socket number ``index``, from 0, of so many."""
-        return cls(sock, partial(steered_id, index, of))
+        return cls(sock, Lane(index, of))
 
     @classmethod
     def marked(cls, sock: Socket, mark: int) -> PortShare:
         """That of a process with a mark, which shares its port with its successor one day."""
-        return cls(sock, partial(marked_id, mark))
+        return cls(sock, Lane(mark, MARKS))
 
 
 async def shared_sockets(host: str, port: int, number: int) -> list[socket.socket]:
@@ -88,18 +91,6 @@ async def shared_sockets(host: str, port: int, number: int) -> list[socket.socke
             sock.close()
         raise
     return sockets
-
-
-def steered_id(index: int, of: int) -> bytes:
-    """Make a random connection id that leads to the process ``index`` of so many."""
-    first, *rest = os.urandom(CID_LENGTH)
-    values = (256 - index + of - 1) // of
-    return bytes((first % values * of + index, *rest))
-
-
-def marked_id(mark: int) -> bytes:
-    """Make a random connection id that begins with a mark, from 0 to 255."""
-    return bytes((mark, *os.urandom(CID_LENGTH - 1)))
 
 
 def steered_to(datagram: bytes, of: int) -> int:
@@ -145,10 +136,10 @@ class Succeeded:
         )
 
     def give_handshakes(self) -> None:
-        """So does whatever belongs to a handshake; one newcomer in 256 had an id that looks like one of the first's."""
+        """So does whatever belongs to a handshake; one newcomer in ``MARKS`` had an id that looks like the first's."""
         self._attach(
             (_LOAD_BYTE, 0, 0, 0),
-            (_JUMP_IF_SET, 3, 0, 0x80),
+            (_JUMP_IF_SET, 4, 0, 0x80),  # to its end: the successor
             (_LOAD_BYTE, 0, 0, 1),
             *self._told_by_mark(),
         )
@@ -158,7 +149,12 @@ class Succeeded:
         self._attach((_RETURN_NUMBER, 0, 0, 0))
 
     def _told_by_mark(self) -> Sequence[Step]:
-        return (_JUMP_IF_EQUAL, 0, 1, self._mark), (_RETURN_NUMBER, 0, 0, 0), (_RETURN_NUMBER, 0, 0, 1)
+        return (
+            (_REMAINDER, 0, 0, MARKS),
+            (_JUMP_IF_EQUAL, 0, 1, self._mark),
+            (_RETURN_NUMBER, 0, 0, 0),
+            (_RETURN_NUMBER, 0, 0, 1),
+        )
 
     def _attach(self, *steps: Step) -> None:
         _attach(self._first, steps, "a successor cannot share the UDP port")

@@ -21,7 +21,7 @@ class Estate:
     line: int
     """Its end of the ``line`` between them."""
     mark: int
-    """What its connection ids begin with (``transport.steering``)."""
+    """By which its connection ids are told from those of the predecessor (``transport.steering``)."""
     quic_address: str
     """This and the next two: where the predecessor was told to listen."""
     grpc_address: str

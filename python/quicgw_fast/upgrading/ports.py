@@ -11,13 +11,11 @@ from quicgw_fast.control import AdminServer, reserved_port
 from quicgw_fast.errors import ConfigError
 from quicgw_fast.transport import PortShare, Succeeded
 from quicgw_fast.transport.sockets import listening_socket
+from quicgw_fast.transport.steering import MARKS
 from quicgw_fast.upgrading.estate import Estate
 
 if TYPE_CHECKING:
     from quicgw_fast.config import ServerConfig
-
-MARKS = 256
-"""Of which each process takes the one behind its predecessor's."""
 
 
 class Bequeathed(NamedTuple):

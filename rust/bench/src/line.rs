@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use quicgw_transport::{CpuLimits, Endpoint, Event, Key, Limits};
+use quicgw_transport::{CID_LENGTH, ConnectionId, CpuLimits, Endpoint, Event, Ids, Key, Limits};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -44,7 +44,8 @@ impl Line {
         let socket = UdpSocket::from(socket);
         let mut reset_key = [0; 32];
         random(&mut reset_key);
-        let endpoint = Endpoint::new(socket.try_clone()?, 0.0, limits(), &reset_key, new_id, None)
+        let ids = Ids::new(CID_LENGTH, new_id);
+        let endpoint = Endpoint::new(socket.try_clone()?, 0.0, limits(), &reset_key, ids, None)
             .map_err(|error| Failure::Settings(error.to_string()))?;
         Ok(Self {
             endpoint,
@@ -86,10 +87,10 @@ fn limits() -> Limits {
     }
 }
 
-fn new_id<const N: usize>() -> [u8; N] {
-    let mut id = [0; N];
+fn new_id() -> ConnectionId {
+    let mut id = [0; CID_LENGTH];
     random(&mut id);
-    id
+    ConnectionId::new(&id)
 }
 
 fn random(bytes: &mut [u8]) {

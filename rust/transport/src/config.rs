@@ -18,7 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::budget::CpuLimits;
 use crate::certificate::{Anybody, Finding, Known};
 use crate::congestion::Congestion;
-use crate::ids::{Ids, MakeId};
+use crate::ids::Ids;
 use crate::pressure::Marks;
 
 /// Streams that a client may open: its own, and one more to be told with words that there is one. quinn makes room for
@@ -141,15 +141,11 @@ pub enum ConfigError {
     Datagram(#[from] quinn_proto::ConfigError),
 }
 
-pub(crate) fn endpoint(
-    limits: &Limits,
-    reset_key: &[u8],
-    ids: MakeId,
-) -> Result<EndpointConfig, ConfigError> {
+pub(crate) fn endpoint(limits: &Limits, reset_key: &[u8], ids: Ids) -> Result<EndpointConfig, ConfigError> {
     let key = ::ring::hmac::Key::new(::ring::hmac::HMAC_SHA256, reset_key);
     let mut config = EndpointConfig::new(Arc::new(key));
     config
-        .cid_generator(move || Box::new(Ids(Arc::clone(&ids))))
+        .cid_generator(move || Box::new(ids.clone()))
         .max_udp_payload_size(limits.max_datagram)?
         .supported_versions(vec![1])
         .min_reset_interval(Duration::ZERO); // the owner bounds how many there are

@@ -66,7 +66,7 @@ impl Endpoint {
             self.counters.dropped += 1;
             return;
         }
-        let packet = negotiation(header, (self.make_id)()[0]);
+        let packet = negotiation(header, data[0]);
         let transmit = Transmit {
             destination: meta.addr,
             ecn: None,
@@ -173,7 +173,7 @@ impl Endpoint {
         let (destination, src_ip) = (incoming.remote_address(), incoming.local_ip());
         self.quic.ignore(incoming);
         let Some(server) = &self.server else { return };
-        let source = (self.make_id)();
+        let source = self.ids.make();
         // A version that TLS has no keys for was answered with a negotiation long before.
         if let Ok(packet) = refusal(&*server.crypto, &header, &source, CONNECTION_REFUSED, reason) {
             let size = packet.len();
@@ -197,7 +197,7 @@ impl Endpoint {
     }
 }
 
-/// A Version Negotiation packet (RFC 9000 §17.2.1); what of the first byte has no meaning is any.
+/// A Version Negotiation packet (RFC 9000 §17.2.1); what of the first byte has no meaning is `any`.
 fn negotiation(header: &LongHeader, any: u8) -> Vec<u8> {
     let mut packet = vec![0x80 | any, 0, 0, 0, 0];
     for id in [&header.source, &header.destination] {

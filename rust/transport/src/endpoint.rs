@@ -18,7 +18,7 @@ use crate::congestion;
 use crate::connection::Connection;
 use crate::door::{Answer, Pending};
 use crate::event::Event;
-use crate::ids::{CID_LENGTH, MakeId};
+use crate::ids::Ids;
 use crate::pressure::Marks;
 use crate::socket::Socket;
 use crate::timers::Timers;
@@ -74,7 +74,7 @@ pub struct Endpoint {
     token_key: Arc<dyn HandshakeTokenKey>,
     /// What `renew` takes.
     prepared: Option<(Arc<ServerConfig>, Limits)>,
-    pub(crate) make_id: MakeId,
+    pub(crate) ids: Ids,
     /// By slot; in boxes, as a connection is several KiB, and the list grows by doubling.
     pub(crate) connections: Vec<Option<Box<Connection>>>,
     /// How often each slot was taken: the upper half of a key.
@@ -100,7 +100,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Take over a bound (for a client: connected) socket. `now` is the owner's clock, in seconds, as everywhere;
-    /// `reset_key` the secret of stateless reset tokens; `make_id` gives connection ids.
+    /// `reset_key` the secret of stateless reset tokens; `ids` makes connection ids.
     ///
     /// # Errors
     /// [`ConfigError`] for settings that cannot be used, [`io::Error`] for a socket that is none.
@@ -109,11 +109,10 @@ impl Endpoint {
         now: f64,
         limits: Limits,
         reset_key: &[u8],
-        make_id: impl Fn() -> [u8; CID_LENGTH] + Send + Sync + 'static,
+        ids: Ids,
         server: Option<ServerSettings>,
     ) -> Result<Self, EndpointError> {
-        let make_id: MakeId = Arc::new(make_id);
-        let endpoint = Arc::new(config::endpoint(&limits, reset_key, Arc::clone(&make_id))?);
+        let endpoint = Arc::new(config::endpoint(&limits, reset_key, ids.clone())?);
         let token_key = config::token_key()?;
         let server = server
             .map(|settings| config::server(settings, &limits, Arc::clone(&token_key)))
@@ -132,7 +131,7 @@ impl Endpoint {
             server,
             token_key,
             prepared: None,
-            make_id,
+            ids,
             connections: Vec::new(),
             taken: Vec::new(),
             touched: Vec::new(),

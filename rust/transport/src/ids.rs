@@ -1,24 +1,38 @@
-//! Connection ids, which several endpoints of an owner may have to keep apart.
+//! Connection ids, which several endpoints of an owner may have to keep apart, and balancers to tell apart.
 
 use std::sync::Arc;
 
 use quinn_proto::{ConnectionId, ConnectionIdGenerator};
 
-/// Bytes of the connection ids that this side chooses.
+/// Bytes of the connection ids of whoever does not ask for another length.
 pub const CID_LENGTH: usize = 8;
 
-/// Makes one id; no two may be the same.
-pub(crate) type MakeId = Arc<dyn Fn() -> [u8; CID_LENGTH] + Send + Sync>;
+/// Makes the ids of an endpoint.
+#[derive(Clone)]
+pub struct Ids {
+    make: Arc<dyn Fn() -> ConnectionId + Send + Sync>,
+    length: usize,
+}
 
-pub(crate) struct Ids(pub(crate) MakeId);
+impl Ids {
+    /// `make` gives ids of `length` bytes, at most 20, of which no two may be the same.
+    pub fn new(length: usize, make: impl Fn() -> ConnectionId + Send + Sync + 'static) -> Self {
+        let make = Arc::new(make);
+        Self { make, length }
+    }
+
+    pub(crate) fn make(&self) -> ConnectionId {
+        (self.make)()
+    }
+}
 
 impl ConnectionIdGenerator for Ids {
     fn generate_cid(&mut self) -> ConnectionId {
-        ConnectionId::new(&(self.0)())
+        self.make()
     }
 
     fn cid_len(&self) -> usize {
-        CID_LENGTH
+        self.length
     }
 
     fn cid_lifetime(&self) -> Option<std::time::Duration> {

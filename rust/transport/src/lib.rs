@@ -34,4 +34,5 @@ pub use budget::CpuLimits;
 pub use config::{Authority, ClientSettings, ConfigError, Limits, ServerSettings};
 pub use endpoint::{BATCH, ConnectError, Counters, Endpoint, EndpointError, Key};
 pub use event::{Distrust, Event, Loss, StreamEnd};
-pub use ids::CID_LENGTH;
+pub use ids::{CID_LENGTH, Ids};
+pub use quinn_proto::ConnectionId;

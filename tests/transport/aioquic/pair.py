@@ -13,12 +13,13 @@ from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport.aioquic.configuration import server_configuration
 from quicgw_fast.transport.aioquic.core import GatewayQuic
 from quicgw_fast.transport.certificates import Identity
+from quicgw_fast.transport.connection_ids import random_ids
 from quicgw_fast.transport.limits import TransportLimits
-from quicgw_fast.transport.packets import random_connection_id
 
 CLIENT = ("192.0.2.1", 1)
 SERVER = ("192.0.2.2", 2)
 LIMITS = TransportLimits()
+IDS = random_ids()
 
 
 def connected_pair(limits: TransportLimits = LIMITS) -> tuple[GatewayQuic, GatewayQuic, float]:
@@ -33,14 +34,14 @@ def connected_pair(limits: TransportLimits = LIMITS) -> tuple[GatewayQuic, Gatew
         ),
         limits=limits,
         cid_issued=lambda _: None,
-        connection_ids=random_connection_id,
+        connection_ids=IDS.make,
     )
     client.connect(SERVER, now=now)
     server = GatewayQuic(
-        configuration=server_configuration(_identity(), limits, [GATESVR]),
+        configuration=server_configuration(_identity(), limits, [GATESVR], IDS.length),
         limits=limits,
         cid_issued=lambda _: None,
-        connection_ids=random_connection_id,
+        connection_ids=IDS.make,
         original_destination_cid=client.original_destination_connection_id,
     )
     for _ in range(4):

@@ -12,7 +12,7 @@ from quicgw_fast.clock import SystemClock
 from quicgw_fast.ports import GATESVR
 from quicgw_fast.transport import ConnectFailed, Problem, TransportLimits
 from quicgw_fast.transport.aioquic.dialer import Dialer
-from quicgw_fast.transport.packets import random_connection_id
+from quicgw_fast.transport.connection_ids import random_ids
 from quicgw_fast.transport.seam import Trust
 
 from ..helpers import HOST, Recorders
@@ -26,7 +26,7 @@ async def failed_with(*codes: int) -> ConnectFailed:
         sock.connect(deaf.getsockname())
         limits = TransportLimits(handshake_timeout=0.2)
         trust = Trust("localhost", insecure=True)
-        dialer = Dialer(sock, Recorders(), trust, [GATESVR], limits, random_connection_id, SystemClock())
+        dialer = Dialer(sock, Recorders(), trust, [GATESVR], limits, random_ids(), SystemClock())
         connecting = asyncio.ensure_future(dialer.connect())
         await asyncio.sleep(0)
         for code in codes:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.transport.connection_ids import ConnectionIds
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Trust
     from quicgw_fast.transport.termination import Termination
@@ -35,7 +36,7 @@ async def connect(
     trust: Trust,
     alpn: Sequence[str],
     limits: TransportLimits,
-    connection_ids: Callable[[], bytes],
+    connection_ids: ConnectionIds,
     clock: Clock,
 ) -> Connection:
     """Do the handshake with the peer of ``sock``; see ``seam.TransportMaker``."""
@@ -56,7 +57,7 @@ class Dialer:
         trust: Trust,
         alpn: Sequence[str],
         limits: TransportLimits,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
     ) -> None:
         self._factory = factory
@@ -64,15 +65,20 @@ class Dialer:
         self._alpn = alpn
         self._peer = sock.getpeername()
         self._where = format_address(self._peer)
-        configuration = client_configuration(trust, limits, alpn)
-        self._endpoint = Endpoint(sock, limits, self._unmatched, connected=True, clock=clock)
+        configuration = client_configuration(trust, limits, alpn, connection_ids.length)
+        self._endpoint = Endpoint(
+            sock, limits, self._unmatched, id_length=connection_ids.length, connected=True, clock=clock
+        )
         self._endpoint.on_socket_error = self._socket_error
         self._socket_problem: tuple[Problem, str] | None = None
         self._outcome: asyncio.Future[Connection] = self._endpoint.loop.create_future()
 
         def make_core(cid_issued: Callable[[bytes], None]) -> GatewayQuic:
             return GatewayQuic(
-                configuration=configuration, limits=limits, cid_issued=cid_issued, connection_ids=connection_ids
+                configuration=configuration,
+                limits=limits,
+                cid_issued=cid_issued,
+                connection_ids=connection_ids.make,
             )
 
         self._connection = AioquicConnection(self._endpoint, self, make_core)

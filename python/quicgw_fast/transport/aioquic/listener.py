@@ -25,7 +25,7 @@ from quicgw_fast.transport.aioquic.refusal import refusal
 from quicgw_fast.transport.budget import CommonBudget
 from quicgw_fast.transport.endpoint import Endpoint
 from quicgw_fast.transport.packets import (
-    CID_LENGTH,
+    MAX_CID,
     MIN_CLIENT_CID,
     MIN_INITIAL,
     VERSIONS,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from quicgw_fast.ports import Gatekeeper, ReadingPace, TurnedAway
     from quicgw_fast.transport.aioquic.receiving import ReceivingQuic
     from quicgw_fast.transport.certificates import Identity
+    from quicgw_fast.transport.connection_ids import ConnectionIds
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import HandlerFactory
@@ -71,20 +72,22 @@ class AioquicListener(AcceptedClients):
         gatekeeper: Gatekeeper,
         observer: Observer,
         reset_key: bytes,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
         pace: ReadingPace,
     ) -> None:
         super().__init__(factory, limits, gatekeeper, observer, clock.now)
         self._alpn = alpn
-        self._configuration = server_configuration(identity, limits, alpn)
+        self._configuration = server_configuration(identity, limits, alpn, connection_ids.length)
         self._tokens = RetryTokens()
         self._common = CommonBudget(limits)
         self._connection_ids = connection_ids
         self._reset_token: Callable[[bytes], bytes] | None = None
         if limits.stateless_reset:
             self._reset_token = reset_tokens(reset_key)
-        self._endpoint = Endpoint(sock, limits, self._unmatched, clock=clock, pace=pace)
+        self._endpoint = Endpoint(
+            sock, limits, self._unmatched, id_length=connection_ids.length, clock=clock, pace=pace
+        )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -108,7 +111,8 @@ class AioquicListener(AcceptedClients):
 
     def prepare(self, identity: Identity, limits: TransportLimits, /) -> Callable[[], None]:
         """See ``seam.Listener``. Each connection refers to the configuration with which it began."""
-        return partial(self._renew, server_configuration(identity, limits, self._alpn), limits)
+        configuration = server_configuration(identity, limits, self._alpn, self._connection_ids.length)
+        return partial(self._renew, configuration, limits)
 
     def _renew(self, configuration: QuicConfiguration, limits: TransportLimits) -> None:
         self._configuration, self._limits = configuration, limits
@@ -139,9 +143,10 @@ class AioquicListener(AcceptedClients):
 
     def _unknown_short(self, data: bytes, address: Any, now: float) -> None:
         self.counters.dropped += 1
-        if self._reset_token is None or len(data) <= CID_LENGTH or not data[0] & 0x40:
+        end = 1 + self._connection_ids.length
+        if self._reset_token is None or len(data) < end or not data[0] & 0x40:
             return
-        answer = stateless_reset(len(data), self._reset_token(data[1 : 1 + CID_LENGTH]))
+        answer = stateless_reset(len(data), self._reset_token(data[1:end]))
         if answer is not None and self._may_answer(now):
             self.counters.stateless_resets += 1
             self._endpoint.send(answer, address)
@@ -156,14 +161,14 @@ class AioquicListener(AcceptedClients):
 
     def _maybe_first(self, data: bytes, address: Any, invariant: LongHeader, now: float) -> bool:
         """Do what is to be done about a long header packet of no connection; False when it is dropped."""
-        if len(data) < MIN_INITIAL or not MIN_CLIENT_CID <= len(invariant.destination_cid) <= 20:
+        if len(data) < MIN_INITIAL or len(invariant.destination_cid) > MAX_CID:
             return False
         buf = Buffer(data=data)
         try:
-            header = pull_quic_header(buf, host_cid_length=CID_LENGTH)
+            header = pull_quic_header(buf, host_cid_length=self._connection_ids.length)
         except ValueError:
             return False
-        if header.packet_type is not QuicPacketType.INITIAL:
+        if header.packet_type is not QuicPacketType.INITIAL or not self._may_name(header):
             return False
         token = self._tokens.judge(header.token, address, header.destination_cid, now)
         arrival = self._arrival(address[0], proven=token.standing is Standing.PROVEN, now=now)
@@ -183,6 +188,11 @@ class AioquicListener(AcceptedClients):
         self._accept(data, address, header, token.original, now)
         return True
 
+    def _may_name(self, header: QuicHeader) -> bool:
+        """Whether an Initial may be for its id: clients choose none that is short, but our Retry may have named one."""
+        length = len(header.destination_cid)
+        return length >= MIN_CLIENT_CID or (length == self._connection_ids.length and len(header.token) > 0)
+
     def _turn_away(self, how: TurnedAway, address: Any, invariant: LongHeader, header: QuicHeader, now: float) -> bool:
         """Do what the gatekeeper says instead of building a connection; False when the packet is dropped."""
         if isinstance(how, ConnectionRefusal):
@@ -201,7 +211,7 @@ class AioquicListener(AcceptedClients):
             return False
         self.counters.retries += 1
         # The client's next Initial names this id; it is only used to tell that it followed the Retry.
-        source = self._connection_ids()
+        source = self._connection_ids.make()
         assert header.version is not None
         self._endpoint.send(
             encode_quic_retry(
@@ -223,7 +233,7 @@ class AioquicListener(AcceptedClients):
                 configuration=self._configuration,
                 limits=self._limits,
                 cid_issued=cid_issued,
-                connection_ids=self._connection_ids,
+                connection_ids=self._connection_ids.make,
                 reset_token=self._reset_token,
                 original_destination_cid=original or header.destination_cid,
                 retry_source_cid=header.destination_cid if original else None,

@@ -17,9 +17,10 @@ from quicgw_fast.transport.trusted import trusted
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from quicgw_fast.clock import Clock
+    from quicgw_fast.transport.connection_ids import ConnectionIds
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.seam import Connection, ConnectionHandler, HandlerFactory, Trust
     from quicgw_fast.transport.termination import Termination
@@ -34,7 +35,7 @@ async def connect(
     trust: Trust,
     alpn: Sequence[str],
     limits: TransportLimits,
-    connection_ids: Callable[[], bytes],
+    connection_ids: ConnectionIds,
     clock: Clock,
 ) -> Connection:
     """Do the handshake with the peer of ``sock``; see ``seam.TransportMaker``."""
@@ -54,7 +55,7 @@ class QuinnDialer:
         trust: Trust,
         alpn: Sequence[str],
         limits: TransportLimits,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
     ) -> None:
         self._factory = factory

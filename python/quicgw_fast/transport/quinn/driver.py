@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.ports import ReadingPace
+    from quicgw_fast.transport.connection_ids import ConnectionIds
     from quicgw_fast.transport.limits import TransportLimits
 
 READ = 16 << 10
@@ -109,7 +110,7 @@ class Driver:
         limits: TransportLimits,
         *,
         reset_key: bytes,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
         server: tuple[list[bytes], bytes, list[bytes]] | None = None,
         incoming: Callable[[int, str, int, bool], None] | None = None,
@@ -141,7 +142,8 @@ class Driver:
             self.now(),
             limits,
             reset_token_key(reset_key),
-            connection_ids,
+            connection_ids.make,
+            connection_ids.length,
             server,
         )
         self.address = self.core.address

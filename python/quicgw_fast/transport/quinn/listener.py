@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.ports import Gatekeeper, ReadingPace, TurnedAway
     from quicgw_fast.transport.certificates import Identity
+    from quicgw_fast.transport.connection_ids import ConnectionIds
     from quicgw_fast.transport.limits import TransportLimits
     from quicgw_fast.transport.observer import Observer
     from quicgw_fast.transport.seam import Connection, HandlerFactory, ListenerCounters
@@ -44,7 +45,7 @@ class QuinnListener(AcceptedClients):
         gatekeeper: Gatekeeper,
         observer: Observer,
         reset_key: bytes,
-        connection_ids: Callable[[], bytes],
+        connection_ids: ConnectionIds,
         clock: Clock,
         pace: ReadingPace,
     ) -> None:

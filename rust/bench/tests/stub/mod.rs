@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use prost::Message;
 use quicgw_core::FrameDecoder;
-use quicgw_transport::{CpuLimits, Endpoint, Event, Key, Limits, ServerSettings};
+use quicgw_transport::{
+    CID_LENGTH, ConnectionId, CpuLimits, Endpoint, Event, Ids, Key, Limits, ServerSettings,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -159,11 +161,13 @@ impl Gateway {
             },
             stateless_reset: false,
         };
-        let ids = AtomicU64::new(1);
-        let make_id = move || ids.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let last = AtomicU64::new(1);
+        let ids = Ids::new(CID_LENGTH, move || {
+            ConnectionId::new(&last.fetch_add(1, Ordering::Relaxed).to_be_bytes())
+        });
         let own = socket.try_clone().unwrap();
         Self {
-            endpoint: Endpoint::new(own, 0.0, limits, &[7; 32], make_id, Some(server)).unwrap(),
+            endpoint: Endpoint::new(own, 0.0, limits, &[7; 32], ids, Some(server)).unwrap(),
             socket,
             started: Instant::now(),
             clients: HashMap::new(),
