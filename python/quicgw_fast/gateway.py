@@ -48,7 +48,7 @@ from quicgw_fast.observe.exposition import Exposition
 from quicgw_fast.overload import LiveLimits
 from quicgw_fast.reloading import Origin, Reloader, gateway_parts
 from quicgw_fast.tracing import make_tracing
-from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, reset_key_for
+from quicgw_fast.transport import Listener, TransportLimits, Validity, listen, read_scheme, reset_key_for
 from quicgw_fast.workers import ALONE, look_ahead
 
 if TYPE_CHECKING:
@@ -298,6 +298,7 @@ class Gateway:
             pace=self._path.pace,
             validity=self._validity,
             reset_key=reset_key_for(server.reset_key_file, tls.key or certificate, 0 if self._dev else port),
+            scheme=read_scheme(self._config),
             share=self._ports.share(),
         )
         stack.push_async_callback(

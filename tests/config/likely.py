@@ -55,14 +55,23 @@ LIKELY = (
     Likely('[tls]\ncert = "no/server.pem"\nkey = "server.key"', 2, 1, "tls.cert", "there is no folder no"),
     Likely('[tls]\ncert = "."\nkey = "server.key"', 2, 1, "tls.cert", "is a folder; name a file in it"),
     Likely("[offline]\nstore = 'sqlite'\npath = 'no/x.db'", 3, 1, "offline.path", "there is no folder no"),
+    Likely("[quic_lb]\nserver_id = '0a1'", 2, 1, "quic_lb.server_id", "write 1 to 15 bytes, each as two hexadecimal"),
+    Likely("[quic_lb]\nserver_id = 10", 2, 1, "quic_lb.server_id", "must be a text in quotes, not 10"),
+    Likely("[quic_lb]\nconfig_id = 7", 2, 1, "quic_lb.config_id", "7 is out of bounds; allowed: 0 to 6"),
+    Likely("[quic_lb]\nnonce_length = 3", 2, 1, "quic_lb.nonce_length", "allowed: 4 to 18 bytes"),
+    Likely("[server]\nconnection_ids = 'quiclb'", 2, 1, "server.connection_ids", "did you mean quic-lb?", "quic-lb"),
 )
 _CLUSTER = "[cluster]\nurl = 'valkey://127.0.0.1:6379'\n"
+_BALANCED = "[server]\nconnection_ids = 'quic-lb'\n[quic_lb]\nserver_id = '0a01'\n"
 
 FOUND_BY_PARTS = (
     Likely('[tls]\ncert = "server.pem"', 2, 1, "tls.cert", "tls.key is not"),
     Likely('[overload]\nobserve = ["ful"]', 2, 1, "overload.observe", "names 'ful'"),
     Likely('[routing.exact]\nhello = "zone"', 2, 1, "routing.exact.hello", "the action hello"),
     Likely("[control]\ngrpc_token_file = 'server.pem'", 2, 1, "control.grpc_token_file", "has no token"),
+    Likely(
+        f"{_BALANCED}key_file = 'server.key'", 5, 1, "quic_lb.key_file", "has no key of 32 hexadecimal digits; make one"
+    ),
     Likely("[upstream]\nca = 'server.pem'", 2, 1, "upstream.ca", "certificate"),
     Likely(
         f"{_CLUSTER}secret_file = 'server.pem'", 3, 1, "cluster.secret_file", "no secret of 16 printable characters"

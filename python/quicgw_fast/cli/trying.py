@@ -15,7 +15,7 @@ from quicgw_fast.errors import SettingError, StartupError
 from quicgw_fast.joining import try_joining
 from quicgw_fast.observe import Metrics
 from quicgw_fast.overload import make_gates
-from quicgw_fast.transport import load_identity
+from quicgw_fast.transport import load_identity, read_scheme
 from quicgw_fast.upstream.directory import Directory
 from quicgw_fast.upstream.routing import MODES, make_mode
 from quicgw_fast.upstream.tls import read_upstream_tls
@@ -70,6 +70,7 @@ def _steps(config: Config) -> Iterator[tuple[Key, Callable[[], object]]]:
     yield ("control", "cert"), lambda: read_access(config.control)
     yield ("upstream", "ca"), lambda: read_upstream_tls(config.upstream)
     yield ("cluster", "url"), lambda: try_joining(config.cluster)
+    yield ("quic_lb", "key_file"), lambda: read_scheme(config)
     if config.tls.cert is not None or config.tls.key is not None:
         yield ("tls", "cert" if config.tls.cert else "key"), lambda: load_identity(*config.tls.pair())
 

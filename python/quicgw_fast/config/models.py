@@ -17,6 +17,7 @@ from quicgw_fast.config.tables.limits import LimitsConfig
 from quicgw_fast.config.tables.overload import OverloadConfig
 from quicgw_fast.config.tables.processor import ProcessorConfig
 from quicgw_fast.config.tables.push import PushConfig
+from quicgw_fast.config.tables.quic_lb import QuicLbConfig
 from quicgw_fast.config.tables.routing import RoutingConfig
 from quicgw_fast.config.tables.server import LogConfig, ServerConfig, TlsConfig
 from quicgw_fast.config.tables.session import OfflineConfig, SessionConfig
@@ -36,6 +37,7 @@ class Config(BaseModel):
 
     server: ServerConfig = ServerConfig()
     tls: TlsConfig = TlsConfig()
+    quic_lb: QuicLbConfig = QuicLbConfig()
     control: ControlConfig = ControlConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     routing: RoutingConfig = RoutingConfig()

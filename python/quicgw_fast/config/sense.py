@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quicgw_fast.config.sense_of_cluster import contradictions_of_cluster, risks_of_cluster
+from quicgw_fast.config.sense_of_quic_lb import contradictions_of_quic_lb, risks_of_quic_lb, unused_of_quic_lb
 from quicgw_fast.config.tables.base import ReadIn
 from quicgw_fast.config.values import MAX_PORT, is_loopback, split_address, write_duration, write_size
 
@@ -56,6 +57,7 @@ def contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     yield from _of_queue(config)
     yield from _of_workers(config)
     yield from contradictions_of_cluster(config)
+    yield from contradictions_of_quic_lb(config)
     if config.server.grpc == config.server.admin and not config.server.grpc.endswith(":0"):
         why = "gRPC and the admin pages each need an address of their own: change one"
         yield (("server", "grpc"), ("server", "admin")), why
@@ -234,6 +236,7 @@ def risks(config: Config) -> Iterator[Advice]:
     """Say what a client may do in good faith and must not, and what a stranger could."""
     yield from _risks_of_access(config)
     yield from risks_of_cluster(config)
+    yield from risks_of_quic_lb(config)
     session = config.session
     if session.timeout <= session.told_interval and "heartbeat_interval" not in session.model_fields_set:
         why = f"a client that keeps to heartbeats every {session.told_interval} s, the shortest there is, is closed"
@@ -263,6 +266,7 @@ def without_effect(config: Config) -> Iterator[Advice]:
     if offline.store == "off":
         for key in sorted(offline.model_fields_set - {"store", "path"}):
             yield ("offline", key), f'offline.{key} is not used: offline.store is "off"; set it to "memory" or "sqlite"'
+    yield from unused_of_quic_lb(config)
     yield from _of_other_modes(config.routing.mode, upstream=config.upstream, routing=config.routing)
 
 

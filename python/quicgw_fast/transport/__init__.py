@@ -1,5 +1,6 @@
 """QUIC in and out: the seam, what its makers share, and the makers by name (``makers``)."""
 
+from quicgw_fast.transport.balancing import read_scheme
 from quicgw_fast.transport.certificates import development_certificate, development_pair, load_identity
 from quicgw_fast.transport.dialing import dial
 from quicgw_fast.transport.errors import ConnectFailed
@@ -33,6 +34,7 @@ __all__ = [
     "listen",
     "load",
     "load_identity",
+    "read_scheme",
     "reset_key_for",
     "shared_sockets",
     "told_accepted",

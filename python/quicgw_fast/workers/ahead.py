@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quicgw_fast.config import split_address
 from quicgw_fast.control import AdminServer, ControlServer
-from quicgw_fast.transport import load_identity, reset_key_for
+from quicgw_fast.transport import load_identity, read_scheme, reset_key_for
 from quicgw_fast.transport.sockets import listening_socket
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ async def look_ahead(config: Config, seat: Seat, tls_key: bytes | None) -> None:
     await asyncio.to_thread(load_identity, certificate, key)
     if (reset_key := config.server.reset_key_file) is not None:
         await asyncio.to_thread(reset_key_for, reset_key, certificate, 0)
+    await asyncio.to_thread(read_scheme, config)
     AdminServer.bind(*seat.admin_address(config.server)).close()
     if seat.shared:  # the supervisor has the other two
         return

@@ -32,6 +32,9 @@ class ServerConfig(Section):
     port of ``admin`` and those after it. More than one needs ``[cluster]``."""
     transport: Literal["aioquic", "quinn"] = "aioquic"
     """Who does QUIC: aioquic, in Python, or quinn, which is compiled and takes a fraction of the time."""
+    connection_ids: Literal["random", "quic-lb"] = "random"
+    """What connection ids tell a load balancer: nothing (``random``), or by ``[quic_lb]`` which gateway they are of, so
+    that a client stays at its gateway when its address changes."""
     short_path: bool = True
     """Whether aioquic is passed by where a packet is plain. What happens is the same without, and takes more than twice
     as long."""
