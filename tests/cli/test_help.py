@@ -11,6 +11,7 @@ import pytest
 
 from quicgw_fast.cli import main
 from quicgw_fast.cli.app import command_line
+from quicgw_fast.cli.promised import WIDEST
 from tests.cli.process import environment, in_process, quicgw
 
 if TYPE_CHECKING:
@@ -92,28 +93,50 @@ def test_a_tool_that_imports_every_module_runs_nothing() -> None:
         assert callable(importlib.import_module(name).main)
 
 
-def test_help_loads_nothing_heavy_and_no_command() -> None:
-    """What keeps it quick; how long it takes depends on who else is at work on this machine."""
+def help_and_modules(*arguments: str) -> tuple[str, list[str]]:
+    """What is shown, and what had to be loaded for it."""
     program = (
         "import sys, quicgw_fast.cli\n"
-        "try: quicgw_fast.cli.main(['--help'])\n"
+        f"try: quicgw_fast.cli.main({[*arguments, '--help']!r})\n"
         "except SystemExit: print('\\nloaded', *sorted(sys.modules), sep='\\n')"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True
     )
     shown, _, loaded = done.stdout.partition("\nloaded\n")
+    return shown, loaded.split()
+
+
+def test_help_loads_nothing_heavy_and_no_command() -> None:
+    """What keeps it quick; how long it takes depends on who else is at work on this machine."""
+    shown, modules = help_and_modules()
     assert all(re.search(rf"^  {name} ", shown, re.MULTILINE) for name in NAMES)
-    modules = loaded.split()
     assert "typer" in modules
     assert not [name for name in NOT_FOR_HELP if name in modules]
     assert not [name for name in NAMES if f"quicgw_fast.cli.{name}" in modules]
 
 
+@pytest.mark.parametrize("command", ["serve", "call", "push"])
+def test_help_of_a_command_loads_nothing_of_what_it_does(command: str) -> None:
+    shown, modules = help_and_modules(command)
+    assert f"Usage: quicgw {command}" in shown
+    # Pydantic, by which typer reads the values of options, looks for its plug-ins.
+    allowed = {"pydantic", "importlib.metadata"}
+    assert not [name for name in NOT_FOR_HELP if name in modules and name not in allowed]
+
+
+def test_help_of_a_group_has_what_each_does_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status("push", "--help") == 0
+    said = " ".join(capsys.readouterr().out.partition("Commands:")[2].split())
+    for command in ("unicast", "batch", "broadcast"):
+        assert f"{command} Push" in said
+    assert "..." not in said
+
+
 @pytest.mark.parametrize("command", PROMISED, ids=NAMES)
 def test_a_command_says_of_itself_what_the_list_says_of_it(command: PromisedCommand) -> None:
     """Two places, as the list must not import the command."""
-    kept = command.keep(None)
+    kept = command.keep(WIDEST)
     assert kept.name == command.name
     assert (kept.help or "").split("\n\n")[0] == command.help
 
@@ -124,7 +147,7 @@ EXAMPLES = (
         line.strip()
         for command in PROMISED
         if command.name in ("push", "group")
-        for one in command.keep(None).commands.values()  # type: ignore[attr-defined]
+        for one in command.keep(WIDEST).commands.values()  # type: ignore[attr-defined]
         for line in one.epilog.splitlines()[1:]
     ]
 )

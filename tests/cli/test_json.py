@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from quicgw_fast.cli.app import command_line
-from quicgw_fast.cli.promised import PromisedCommand
+from quicgw_fast.cli.promised import WIDEST, PromisedCommand
 from quicgw_fast.client import connect
 from tests.cli.process import quicgw
 
@@ -63,7 +63,7 @@ def commands() -> Iterator[tuple[str, Any]]:
     """All commands with their names, those of groups as well."""
     for one in command_line().commands.values():
         assert isinstance(one, PromisedCommand)
-        kept = one.keep(None)
+        kept = one.keep(WIDEST)
         for name, inner in getattr(kept, "commands", {"": kept}).items():
             yield f"{one.name} {name}".strip(), inner
 

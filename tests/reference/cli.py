@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from quicgw_fast.cli.app import command_line
-from quicgw_fast.cli.promised import PromisedCommand
+from quicgw_fast.cli.promised import WIDEST, PromisedCommand
 from quicgw_fast.cli.statuses import Status
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _promised() -> Iterator[PromisedCommand]:
 
 
 def _parts(command: PromisedCommand) -> Iterator[str]:
-    kept = command.keep(None)
+    kept = command.keep(WIDEST)
     inner = getattr(kept, "commands", None)
     if inner is None:
         yield _page(f"quicgw {command.name}", kept, "##")

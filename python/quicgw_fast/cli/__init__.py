@@ -132,7 +132,7 @@ def _run_app(arguments: Sequence[str] | None, output: Output) -> int:
             output.abandon()
         return status if isinstance(status, int) else Status.DONE
     except usage.UsageError as error:
-        return usage.tell(error, words, plain=group.columns is not None)
+        return usage.tell(error, words)
     except SystemExit as done:  # of the completion of a shell
         return done.code if isinstance(done.code, int) else Status.DONE
     except Interrupted as ended:

@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from quicgw_fast.cli.promised import PromisedCommand, PromisingGroup, fit
-from quicgw_fast.cli.text import as_they_are, examples, narrow
-
-NARROW = 70
-"""Columns of a terminal in which tables with borders leave no room for words."""
+from quicgw_fast.cli.text import examples
 
 RUN, USE, STEER, PREPARE = "Run", "Be a client", "Look and steer", "Prepare"
 """Sections of the help, in their order."""
@@ -23,12 +20,11 @@ def command_line() -> PromisingGroup:
     """Return the whole command for the terminal that is there now."""
     columns = shutil.get_terminal_size().columns
     app = typer.Typer(name="quicgw", cls=PromisingGroup, pretty_exceptions_enable=False)
-    plain = columns if columns < NARROW else None
-    app.callback(epilog=as_they_are(_FIRST) if plain is None else narrow(_FIRST))(quicgw)
-    fit(app, plain)
+    app.callback(epilog=_FIRST)(quicgw)
+    fit(app, columns)
     group = typer.main.get_command(app)
     assert isinstance(group, PromisingGroup)
-    group.columns = plain
+    group.columns = columns
     for command in _COMMANDS:
         group.add_command(command)
     return group

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from quicgw_fast.cli.statuses import Status
-from quicgw_fast.cli.text import examples, help_of, narrow
+from quicgw_fast.cli.text import NARROW, examples, help_of, laid_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
+WIDEST = 100
+"""Columns that help takes of a wide terminal."""
 
 
 class PromisedCommand(TyperCommand):
@@ -31,11 +33,13 @@ class PromisedCommand(TyperCommand):
         self.section = section
         self.lines = lines
 
-    def keep(self, columns: int | None) -> Command:
-        """Import it. Help and mistakes are plain paragraphs of so many ``columns``, or else tables."""
+    def keep(self, columns: int) -> Command:
+        """Import it; ``columns`` are those of the terminal."""
         assert self.name is not None
         found = getattr(importlib.import_module(f"quicgw_fast.cli.{self.name}"), self.name)
-        if not isinstance(found, typer.Typer):
+        if isinstance(found, typer.Typer):
+            found.info.cls = ListingGroup
+        else:
             found = _alone(found, self.lines)
         fit(found, columns)
         command = typer.main.get_command(found)
@@ -43,11 +47,31 @@ class PromisedCommand(TyperCommand):
         return command
 
 
-class PromisingGroup(TyperGroup):
-    """A group of promised commands. Its help is plain text in sections: what makes tables would take half the time."""
+class ExampledCommand(TyperCommand):
+    """A command whose help ends with examples."""
 
-    columns: int | None = None
-    """Those of a terminal that is too narrow for tables."""
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write them (typer)."""
+        del ctx
+        write_examples(self.epilog, formatter)
+
+
+class ListingGroup(TyperGroup):
+    """A group of commands whose help has what each does in full."""
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Write the first paragraph of each (typer)."""
+        del ctx
+        rows = [(name, (command.help or "").partition("\n\n")[0]) for name, command in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+class PromisingGroup(TyperGroup):
+    """A group of promised commands. Its help is plain text in sections, as is that of each (``fit``)."""
+
+    columns = WIDEST
+    """Those of the terminal."""
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Find the command that is called, and import it (typer)."""
@@ -76,16 +100,24 @@ class PromisingGroup(TyperGroup):
         options = (option.get_help_record(ctx) for option in self.get_params(ctx))
         with formatter.section("Options"):
             formatter.write_dl([record for record in options if record is not None])
-        self.format_epilog(ctx, formatter)
+        write_examples(self.epilog, formatter)
 
 
-def fit(group: typer.Typer, columns: int | None) -> None:
-    """Have help and mistakes of usage written as plain paragraphs of so many columns, or as tables for None."""
-    group.rich_markup_mode = "rich" if columns is None else None
-    group.info.context_settings = SETTINGS if columns is None else {**SETTINGS, "terminal_width": columns}
+def write_examples(epilog: str | None, formatter: HelpFormatter) -> None:
+    """Write examples below what was written, if there are any."""
+    if epilog:
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(laid_out(epilog, formatter.width))
+
+
+def fit(group: typer.Typer, columns: int) -> None:
+    """Have help be plain text for a terminal of so many columns: what draws tables takes as long as all the rest."""
+    group.rich_markup_mode = None
+    width = {"terminal_width": columns} if columns < NARROW else {"max_content_width": WIDEST}
+    group.info.context_settings = {**SETTINGS, **width}
     for one in group.registered_commands:
-        if columns is not None and isinstance(one.epilog, str):
-            one.epilog = narrow(one.epilog)
+        one.cls = ExampledCommand
 
 
 def _alone(command: Callable[..., None], lines: tuple[str, ...]) -> typer.Typer:

@@ -22,6 +22,8 @@ Choice = TypeVar("Choice", bound=StrEnum)
 FILE_MARK = "@"
 LONGEST_DURATION = 3650 * 86_400.0
 """Seconds."""
+NARROW = 70
+"""Columns of a terminal in which an example and what explains it have no room side by side."""
 LONGEST_NAME = 200
 """Characters of a file's name that a message repeats."""
 
@@ -36,14 +38,10 @@ def toml_lines(table: str, **keys: object) -> list[str]:
     return [f"[{table}]", *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in keys.items())]
 
 
-def as_they_are(epilog: str) -> str:
-    """Keep the lines of ``examples`` in plain help."""
-    return f"\b\n{epilog}"
-
-
-def narrow(epilog: str) -> str:
-    """Keep the lines of ``examples`` in plain help, and put what explains one below it."""
-    return "\b\n" + re.sub(r" {4,}", "\n    ", epilog).replace("\n  ", "\n")
+def laid_out(epilog: str, columns: int) -> str:
+    """Keep the lines of ``examples``; on a narrow terminal what explains one stands below it."""
+    lines = re.sub(r" {4,}", "\n    ", epilog).replace("\n  ", "\n") if columns < NARROW else epilog
+    return f"\b\n{lines}"
 
 
 def help_of(command: Callable[..., None]) -> str:

@@ -37,8 +37,8 @@ _LONGEST: Final = 60
 """Characters of an argument that a hint repeats."""
 
 
-def tell(error: Any, arguments: Sequence[str], *, plain: bool) -> int:
-    """Say what is wrong with ``arguments``, and return the exit status; ``plain`` is for narrow terminals."""
+def tell(error: Any, arguments: Sequence[str]) -> int:
+    """Say what is wrong with ``arguments``, and return the exit status."""
     command = "" if error.ctx is None else error.ctx.command.name
     named = _options(error)
     hint = next(_hints(error, list(arguments), named), "")
@@ -56,12 +56,7 @@ def tell(error: Any, arguments: Sequence[str], *, plain: bool) -> int:
         say_failure(Status.USAGE, "USAGE", error.format_message(), hint)
         return Status.USAGE
     error.message = _joined(error.message, hint)
-    if plain:
-        error.show()
-    else:
-        from typer import rich_utils
-
-        rich_utils.rich_format_error(error)
+    error.show()
     return Status.USAGE
 
 
