@@ -178,6 +178,8 @@ def test_the_doctor_looks_at_it(empty_server: DirectoryServer) -> None:
         ("127.0.0.1:6379", "is no directory's URL"),
         ("http://127.0.0.1:6379", "is no directory's URL"),
         ("valkey://", "is no directory's URL"),
+        ("valkey://127.0.0.1:6379/gateways", "the number of the server's database, or nothing"),
+        ("valkey://127.0.0.1:6379/1/2", "the number of the server's database, or nothing"),
         ("sentinel://127.0.0.1:26379", "is no directory's URL"),
     ],
 )

@@ -13,6 +13,8 @@ from quicgw_fast.config.values import Address, Form, duration, shown
 
 _SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss", "unix", "sentinel")
 _FORM: Final = "write for example valkey://127.0.0.1:6379 or sentinel://127.0.0.1:26379/service"
+_DATABASE: Final = r"(/[0-9]{0,5})?"
+"""The path of a server's URL: its database by number."""
 _NAME: Final = r"[A-Za-z0-9_-]{1,64}"
 
 
@@ -26,6 +28,9 @@ def _checked_url(url: str) -> str:
         usable = False
     if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError(f"{shown(url)} is no directory's URL; {_FORM}")
+    if one_server and not re.fullmatch(_DATABASE, parts.path):
+        why = "behind the address stands the number of the server's database, or nothing"
+        raise ValueError(f"{shown(url)} is no directory's URL: {why}")
     return url
 
 
@@ -44,7 +49,8 @@ class ClusterConfig(Section):
 
     url: Annotated[DirectoryUrl | None, Field(examples=["valkey://127.0.0.1:6379"])] = None
     """The directory, Valkey 8 or Redis 7 and newer: ``valkey://``, ``valkeys://`` (TLS), ``redis://``, ``rediss://``,
-    ``unix://`` or ``sentinel://HOST:PORT,HOST:PORT/SERVICE``, with user and password before an ``@``."""
+    ``unix://`` or ``sentinel://HOST:PORT,HOST:PORT/SERVICE``, with user and password before an ``@``. With ``/1``
+    behind it that is the server's database 1, which knows nothing of what is in 0: the same for all gateways."""
     name: PlainName = "quicgw"
     """Of the cluster: gateways with the same one, in the same directory, are one. Its keys begin with it."""
     node_id: Annotated[PlainName | None, Field(examples=["gateway-1"])] = None
