@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from quicgw_fast.cli import Interrupts
-from quicgw_fast.cli.event_loop import Signals, announce, run
+from quicgw_fast.cli.event_loop import Signals, announce, at_work, run
 from quicgw_fast.cli.statuses import Interrupted
 
 
@@ -118,6 +118,20 @@ def test_an_interrupt_at_the_end_of_a_loop_is_remembered() -> None:
     with Interrupts() as interrupts:
         asyncio.run(work())
     assert interrupts.came
+
+
+def test_an_interrupt_of_a_loop_that_asyncio_does_not_know_of_is_remembered() -> None:
+    """It has none set while a loop begins and ends, and nothing may be raised out of that either."""
+    loop = asyncio.new_event_loop()
+    try:
+        with Interrupts() as interrupts:
+            with at_work(loop):
+                os.kill(os.getpid(), signal.SIGINT)
+                assert interrupts.came
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        loop.close()
 
 
 def test_a_signal_that_comes_twice_at_once_is_one() -> None:

@@ -52,7 +52,8 @@ class Interrupts:
 
     What a signal handler raises is lost where the interpreter happens to be in a destructor, of which the end of an
     event loop has many. And nothing may be raised inside of a loop that runs, which could not be closed any more: there
-    the signal comes once more a moment later, and who looks at it then is told.
+    the signal comes once more a moment later, and who looks at it then is told. Of a loop that ends before that,
+    ``came`` is what is left.
     """
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ class Interrupts:
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
         self.came = True
-        loop = _running_loop()
+        loop = _loop_at_work()
         if loop is None:
             raise KeyboardInterrupt
         loop.call_soon_threadsafe(loop.call_later, ONCE_MORE, self._again, number)
@@ -84,8 +85,12 @@ class Interrupts:
         signal.raise_signal(number)
 
 
-def _running_loop() -> AbstractEventLoop | None:
-    asyncio = sys.modules.get("asyncio")  # not imported for a help text
+def _loop_at_work() -> AbstractEventLoop | None:
+    event_loop = sys.modules.get("quicgw_fast.cli.event_loop")  # neither is imported for a help text
+    loop: AbstractEventLoop | None = None if event_loop is None else event_loop.loop_at_work()
+    if loop is not None:
+        return loop
+    asyncio = sys.modules.get("asyncio")
     try:
         return None if asyncio is None else asyncio.get_running_loop()
     except RuntimeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ from quicgw_fast.errors import StartupError
 from quicgw_fast.writer import write_if_free
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -29,6 +30,7 @@ READER_TIMEOUT = 1.0
 """Seconds that whoever reads the line of ``announce`` has to take it."""
 
 _log = logging.getLogger("quicgw.cli")
+_at_work: list[asyncio.AbstractEventLoop] = []
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -41,8 +43,23 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         from uvloop import new_event_loop
     except ImportError:  # it does not exist for every platform; asyncio's own loop does the same, slower
         new_event_loop = asyncio.new_event_loop  # type: ignore[assignment]
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner, at_work(runner.get_loop()):
         return runner.run(_interruptible(work))
+
+
+@contextlib.contextmanager
+def at_work(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let it be known that it runs, or is about to: while it begins and ends, asyncio does not know of it."""
+    _at_work.append(loop)
+    try:
+        yield
+    finally:
+        _at_work.remove(loop)
+
+
+def loop_at_work() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that may not be broken off at this moment; None where there is none."""
+    return _at_work[-1] if _at_work else None
 
 
 async def _interruptible(work: Coroutine[Any, Any, Result]) -> Result:
