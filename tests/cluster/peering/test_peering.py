@@ -25,6 +25,7 @@ from quicgw_fast.proto.service_pb2 import (
 )
 from quicgw_fast.proto.session_pb2 import SessionState
 from tests.support.authority import Authority
+from tests.support.tcp_relay import TcpRelay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -248,6 +249,23 @@ async def test_a_node_that_hangs_is_given_up_in_time_and_may_have_done_it(
         with pytest.raises(PeerUnreachable, match="Deadline") as hanging:
             await node.push(OTHER, a_push("alice"))
         assert not hanging.value.surely
+
+
+async def test_a_node_whose_line_breaks_off_may_have_done_what_it_was_asked_for(desk: NotingDesk) -> None:
+    desk.gate.clear()
+    server = await NodeServer.start(OTHER, "127.0.0.1", 0, desk, NodeAccess())
+    async with TcpRelay(server.address) as relay:
+        node = NodeClient(NODE, NodeAccess(), knows({OTHER: relay.address}))
+        asking = asyncio.create_task(node.push(OTHER, a_push("alice")))
+        async with asyncio.timeout(20):
+            while not desk.carried():
+                await asyncio.sleep(0.01)
+        relay.restore()  # which ends the connection
+        with pytest.raises(PeerUnreachable) as broken:
+            await asking
+        await node.close()
+    await server.stop()
+    assert not broken.value.surely, "whoever asked another node now would have it done twice"
 
 
 async def test_whoever_waits_is_told_when_this_node_stops(desk: NotingDesk) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import grpc
 
-from quicgw_fast.cluster.peering.lines import LARGEST, MEANT
+from quicgw_fast.cluster.peering.lines import LARGEST, MEANT, NO_MORE
 from quicgw_fast.cluster.peering.methods import METHODS, NAME
 from quicgw_fast.config import join_address
 from quicgw_fast.errors import StartupError
@@ -159,7 +159,7 @@ def _answering(
     async def answer(request: Any, context: Context) -> Message:
         meant = dict(context.invocation_metadata() or ()).get(MEANT, name)
         if meant != name:  # one that listened here before, and is no more: what was asked of it this one cannot know
-            await context.abort(grpc.StatusCode.UNAVAILABLE, f"it is no more: {name} listens there")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, f"{NO_MORE}{name} listens there")
         try:
             return await work(request)
         except Exception:  # a bug: what gRPC logs by itself has neither name nor form
