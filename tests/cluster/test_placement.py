@@ -58,6 +58,19 @@ async def test_two_nodes_race_and_one_of_them_has_it(town: Town) -> None:
             assert having[0].sessions["alice"][0] == "s0"
 
 
+async def test_what_is_given_away_while_it_is_confirmed_is_found_until_somebody_has_taken_it(town: Town) -> None:
+    one, two = await town.join("one"), await town.join("two")
+    await one.come("alice", "s1")
+    await until(lambda: not one.node.telling.under_way)
+    (claim,) = one.node.claims.of("alice")
+    confirming = asyncio.ensure_future(one.node._confirming.one(claim))
+    await asyncio.sleep(0)
+    assert one.gives("alice", claim.generation, claim.generation + 1, ()) == [b"s1"]  # to whom does not hear it
+    assert not await confirming
+    await until(lambda: not one.node.telling.under_way)
+    assert (await two.come("alice", "s2")).arrivals == (b"s1",)
+
+
 async def test_who_does_not_answer_keeps_it_while_its_lease_holds(town: Town) -> None:
     one, two = await town.join("one"), await town.join("two")
     await one.come("alice", "s1")

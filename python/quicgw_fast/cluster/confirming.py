@@ -134,8 +134,9 @@ class Confirming:
         return Again.AGAIN if lease.continued(claim.term) else Again.STRICT
 
     async def _told(self, claim: OwnClaim, answer: Asserted, term: int, era: str) -> bool:
-        if claim not in self._claims.of(claim.openid):  # yielded or released meanwhile
-            self._release(claim)
+        if claim not in self._claims.of(claim.openid):
+            if not claim.yielded:  # then it was released, and may have been written down again behind that
+                self._release(claim)
             return False
         if not answer.holds or (claim.unsure and claim.term < self._lease.era_since):
             self._count["void"].value += 1

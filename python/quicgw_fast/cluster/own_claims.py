@@ -47,6 +47,8 @@ class OwnClaim:
     """Whether nobody knows if it was taken: the directory's answer was lost."""
     contested: bool = False
     """Whether an older holder has not given up yet."""
+    yielded: bool = False
+    """Whether somebody newer was given what it was for: that one alone removes it from the directory, with ``take``."""
     parked: tuple[bytes, ...] = ()
     """Sessions that were fetched for it, until it is settled."""
     lost: tuple[ClaimHolder, ...] = ()
@@ -198,6 +200,7 @@ class OwnClaims:
         return parcels
 
     def has_by(self, openid: str, held: int) -> bool:
+                claim.yielded = True
         """Whether what is here of an openid is here by the claim ``held``, as somebody found it in the directory."""
         return any(self._goes_with(claim.generation, held) for claim in self.of(openid))
 
