@@ -209,6 +209,57 @@ async def test_many_claims_are_back_soon_and_nobody_is_held_up(quick_server: Dir
     town = Town(quick_server.url)
     try:
         await many_claims_come_back(await town.join("one", lease=10.0), quick_server)
+async def test_a_server_that_started_again_is_asked_for_nothing_before_the_lease_is_from_it(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    """Its data may be older than what nodes know, and names the era of before until somebody renews."""
+    one, two = await shaky_town.join("one", lease=20.0), await shaky_town.join("two", lease=20.0)
+    await one.come("alice", "s1")
+    await until(lambda: not one.node.telling.under_way)
+    for node in (one, two):
+        await node.node.membership.stop()  # nobody renews yet
+    own_server.command("DEL", "{quicgw}:at:alice", "{quicgw}:sid:s1")  # it was not told so lately
+    own_server.kill()
+    for node in (one, two):
+        await node.node.membership.look_again()
+        await away(node)
+    await asyncio.to_thread(own_server.start)  # the nodes go on meanwhile
+    await until(lambda: two.node.link.up)
+    place = await two.come("alice", "s2")
+    assert (place.here, place.trouble) == (False, PlaceTrouble.DIRECTORY_UNAVAILABLE)
+    found = await told(two.node.placement.find("session", "s1"))
+    assert found.trouble is PlaceTrouble.DIRECTORY_UNAVAILABLE
+    await two.node.membership.look_again()
+    assert (await two.come("alice", "s2")).trouble is PlaceTrouble.DIRECTORY_UNAVAILABLE, "nor in its first lease"
+    await until(lambda: one.node.link.up)
+    await one.node.membership.start()
+    await back(one)
+    assert not one.voided
+
+
+async def test_a_session_of_a_claim_that_new_data_does_not_know_yet_is_told_with_it(
+    shaky_town: Town, own_server: DirectoryServer
+) -> None:
+    one = await shaky_town.join("one", lease=20.0)
+    await one.come("alice", "s1")
+    await until(lambda: not one.node.telling.under_way)
+    confirm, one.node.membership._confirm = one.node.membership._confirm, lambda: None  # as if there were many
+    own_server.kill()
+    own_server.forget()
+    await away(one)
+    await asyncio.to_thread(own_server.start)  # the nodes go on meanwhile
+    await until(lambda: one.node.lease.term == 2)
+    assert one.node.placement.claim("alice", "s1") is HERE
+    one.node.placement.settled("alice", "s2", "e", "")
+    await until(lambda: not one.node.telling.under_way)
+    assert not one.voided
+    one.node.membership._confirm = confirm
+    await one.node.membership.look_again()
+    await back(one)
+    assert b" s2 e" in own_server.command("HVALS", "{quicgw}:at:alice")
+    assert one.metrics.count("claims_confirmed", "confirmed") == 1, "it was asked about once"
+
+
     finally:
         await town.close()
 

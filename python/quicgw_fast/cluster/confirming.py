@@ -90,7 +90,7 @@ class Confirming:
             _log.error("claims not confirmed", exc_info=task.exception())
 
     def _needs_it(self, claim: OwnClaim) -> bool:
-        return claim.term != self._lease.term or claim.unwritten or claim.untold or claim.unsure
+        return claim.term != self._lease.term or claim.unwritten or claim.untold or claim.unsure or claim.contested
 
     async def _all(self) -> None:
         began, confirmed = self._now(), 0
@@ -114,15 +114,18 @@ class Confirming:
         """Ask about some; how many of them this node has still."""
         term, era = self._lease.term, self._lease.era
         confirmed = 0
-        for how in Again:
-            some = [claim for claim in claims if self._how(claim) is how]
+        asked = {how: [claim for claim in claims if self._how(claim) is how] for how in Again}
+        for how, some in asked.items():
             if not some:
                 continue
+            said = [claim.facts for claim in some]
             answers = await self._entries.again(some, era, how)
             if isinstance(answers, Refused):
                 raise DirectoryUnavailable("its data is another one than at the last renewal")
-            for claim, answer in zip(some, answers, strict=True):
-                confirmed += await self._told(claim, answer, term, era)
+            for claim, facts, answer in zip(some, said, answers, strict=True):
+                if await self._told(claim, answer, term, era):
+                    claim.untold = claim.facts != facts  # a session may have begun meanwhile
+                    confirmed += 1
         return confirmed
 
     def _how(self, claim: OwnClaim) -> Again:
@@ -150,7 +153,7 @@ class Confirming:
         if answer.lower is not None and not await self._alone(claim, answer.lower, era):
             claim.contested = True
             return False
-        claim.term, claim.unwritten, claim.untold, claim.unsure = term, False, False, False
+        claim.term, claim.unwritten, claim.unsure, claim.contested = term, False, False, False
         self._count["confirmed"].value += 1
         return True
 

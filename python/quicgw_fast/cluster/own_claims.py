@@ -55,6 +55,11 @@ class OwnClaim:
     """Whose sessions died with their node, likewise."""
 
     @property
+    def facts(self) -> tuple[str, str, str]:
+        """What the directory is to know of its session."""
+        return self.session_id, self.epoch, self.gid
+
+    @property
     def sure(self) -> bool:
         """Whether the directory has it, as far as is known."""
         return not (self.unwritten or self.unsure or self.contested)
@@ -195,12 +200,12 @@ class OwnClaims:
                 asking.fetched = ()
         for claim in self.of(openid):
             if self._goes_with(claim.generation, held):
+                claim.yielded = True
                 self.drop(claim)
                 parcels += claim.parked
         return parcels
 
     def has_by(self, openid: str, held: int) -> bool:
-                claim.yielded = True
         """Whether what is here of an openid is here by the claim ``held``, as somebody found it in the directory."""
         return any(self._goes_with(claim.generation, held) for claim in self.of(openid))
 
