@@ -114,13 +114,14 @@ class Line:
         self._world = world
         self._node = node
         self.up = True
+        self._connections = 1
         self.why = "cut"
         self.changed = lambda: None
         self._last = self._last_answer = 0.0
 
     @property
     def server(self) -> Server | None:
-        return Server("toy", "valkey", "9", self._world.run_id) if self.up else None
+        return Server("toy", "valkey", "9", self._world.run_id, self._connections) if self.up else None
 
     def works(self) -> bool:
         world, node = self._world, self._node
@@ -170,6 +171,7 @@ class Line:
             return
         if self.works():
             self.up = True
+            self._connections += 1
             self.changed()
         else:
             self._world.loop.call_later(self._world.rng.uniform(0.1, 0.5), self.try_again)
@@ -191,7 +193,7 @@ class Node:
         self.clock, self.metrics = clock, metrics
         self.lease, self.promises, self.claims = OwnLease(LEASE), Promises(LEASE), OwnClaims(1)
         self.line: Any = Line(world, self)
-        entries = DirectoryEntries(self.line, Keys("t"), self.full, 1, LEASE)
+        entries = DirectoryEntries(self.line, Keys("t"), self.full, 1, LEASE, lambda: self.membership.current)
         taking = Taking(entries, self, self.promises, clock, devices=1)
         self.telling = Telling(
             self.claims, self.lease, entries, taking, outdated=lambda: self.membership.wake(), void=self.void

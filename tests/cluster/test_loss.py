@@ -82,11 +82,15 @@ async def test_a_directory_that_forgets_everything_while_it_runs_is_found_out(
 ) -> None:
     one, two = await shaky_town.join("one"), await shaky_town.join("two")
     await one.come("alice", "s1")
+    one.node.placement.settled("alice", "s1", "e", "friends")
     await until(lambda: not one.node.telling.under_way)
     own_server.flush()
     place = await two.come("alice")
     assert (place.here, place.trouble) == (False, PlaceTrouble.DIRECTORY_UNAVAILABLE)
     assert one.node.placement.may_act("alice")
+    async with asyncio.timeout(10 * LEASE):  # it is told of the gid, too
+        while (await told(two.node.placement.find("gid", "friends"))).nodes != (one.node.name,):
+            await asyncio.sleep(0.02)
     await come_in_time(two, "alice")
     assert two.sessions["alice"] == ("s1", b"s1")
 
@@ -205,10 +209,6 @@ async def test_what_ended_while_it_was_away_is_released_afterwards(
             await asyncio.sleep(0.05)
 
 
-async def test_many_claims_are_back_soon_and_nobody_is_held_up(quick_server: DirectoryServer) -> None:
-    town = Town(quick_server.url)
-    try:
-        await many_claims_come_back(await town.join("one", lease=10.0), quick_server)
 async def test_a_server_that_started_again_is_asked_for_nothing_before_the_lease_is_from_it(
     shaky_town: Town, own_server: DirectoryServer
 ) -> None:
@@ -260,6 +260,10 @@ async def test_a_session_of_a_claim_that_new_data_does_not_know_yet_is_told_with
     assert one.metrics.count("claims_confirmed", "confirmed") == 1, "it was asked about once"
 
 
+async def test_many_claims_are_back_soon_and_nobody_is_held_up(quick_server: DirectoryServer) -> None:
+    town = Town(quick_server.url)
+    try:
+        await many_claims_come_back(await town.join("one", lease=10.0), quick_server)
     finally:
         await town.close()
 

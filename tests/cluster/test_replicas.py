@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import valkey
@@ -139,6 +139,29 @@ async def test_what_was_on_its_way_when_a_start_claimed_anew_here_is_written_onc
     one.node.claims._of["alice"] = (claim,)
     assert await writing == [Written.AGAIN], "what waits for it goes on when it is there"
     assert one.voided == []
+
+
+async def test_what_a_lost_connection_still_carries_is_not_written(town: Town, shelves: Shelves) -> None:
+    """It may come behind what the next connection brought, and be older than that."""
+    one = await joins(town, "one")
+    await comes(one, "alice", "s1")
+    entries, late = one.node.replicas._entries, []
+    ask = entries._ask
+
+    def hold(*question: Any) -> asyncio.Future[object]:
+        late.append(question)
+        return asyncio.get_running_loop().create_future()
+
+    entries._ask = hold  # as a network may
+    lost = asyncio.ensure_future(write(one, whole("alice", "s1", 1)))
+    await until(lambda: late)
+    entries._ask = ask
+    await one.node.link._lost("broken off")
+    await until(lambda: one.node.replicas.ready)
+    assert await write(one, whole("alice", "s1", 2)) == [Written.DONE]
+    assert await ask(*late[0]) == b"era"
+    assert shelves.get("alice").whole.outbox.acked == 2
+    lost.cancel()
 
 
 async def test_what_ended_leaves_nothing_and_what_is_not_as_long_as_it_was_is_written_anew(

@@ -78,7 +78,7 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     rare = ("renew", "leave", "vouch", "find", "forget", "sweep", "claim", "assert", "replica", "refresh")
     kind = rng.choice((*rare, *often))
     if kind == "renew":
-        return kind, [era, f"{T}nodes"], [PREFIX, node, LONG, "{}", "run", "one", 1]
+        return kind, [era, f"{T}nodes"], [PREFIX, node, LONG, "{}", "run", "one", 1, rng.randint(1, 2)]
     if kind == "vouch":
         return kind, [era, PREFIX + node], [life, LONG]
     if kind == "claim":
@@ -102,9 +102,9 @@ def step(rng: random.Random, devices: int, known: list[str]) -> tuple[str, list[
     if kind == "forget":
         return kind, [at], [node, *rng.sample(known, 2)]
     epoch = "-" if session == "-" else rng.choice(["-", "e"])
-    both = [generation, session, epoch, openid, rng.choice(known), "s2", "e", "y"]
+    both = [generation, session, epoch, openid, rng.choice(["", "g"]), rng.choice(known), "s2", "e", "y", "h"]
     how = rng.choice(["again", "check", "strict"])
-    return kind, [era, at, sid, f"{T}at:y", f"{T}sid:s2"], [PREFIX, life, node, devices, how, *both]
+    return kind, [era, at, sid, gid, f"{T}at:y", f"{T}sid:s2", f"{T}gid:h"], [PREFIX, life, node, devices, how, *both]
 
 
 def beside_claims(
@@ -123,7 +123,7 @@ def beside_claims(
     if kind == "refresh":
         return [], [prefix, LONG, openid]
     records = [[one, rng.choice(known[-4:]), rng.choice([0, 3, 6]), "abc"] for one in ("x", "y")]
-    return [f"{T}era"], [f"{T}at:", prefix, *who, *records[0], *records[1]]
+    return [f"{T}era", f"{PREFIX}{node}"], [f"{T}at:", prefix, *who, rng.randint(1, 2), *records[0], *records[1]]
 
 
 def plain(answer: object) -> object:
@@ -137,12 +137,12 @@ def test_generations_go_on_where_the_data_was_lost(empty_server: DirectoryServer
     both = Both(empty_server)
     try:
         before = time.time() * 1000
-        both.ask("renew", [f"{T}era", f"{T}nodes"], PREFIX, "a.1", LONG, "{}", "run", "one", 1)
+        both.ask("renew", [f"{T}era", f"{T}nodes"], PREFIX, "a.1", LONG, "{}", "run", "one", 1, 1)
         real, _ = both.ask("claim", [f"{T}at:x", f"{T}era"], PREFIX, "one", "a.1", "-", 1, 1000)
         assert isinstance(real, list)
         assert int(real[1]) >= before - 1
         both.client.flushall()
-        both.ask("renew", [f"{T}era", f"{T}nodes"], PREFIX, "a.1", LONG, "{}", "run", "one", 1)
+        both.ask("renew", [f"{T}era", f"{T}nodes"], PREFIX, "a.1", LONG, "{}", "run", "one", 1, 1)
         again, _ = both.ask("claim", [f"{T}at:x", f"{T}era"], PREFIX, "one", "a.1", "-", 1, 1000)
         assert isinstance(again, list)
         assert int(again[1]) > int(real[1]) or int(again[1]) >= before

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def sweeping_of(inhabitant: Inhabitant, metrics: Metrics) -> Sweeping:
     """As the node's own, but without a rest."""
     node = inhabitant.node
-    entries = DirectoryEntries(node.link, Keys("quicgw"), node.name, 1, LEASE)
+    entries = DirectoryEntries(node.link, Keys("quicgw"), node.name, 1, LEASE, lambda: node.membership.current)
     parts = node.membership, node.lease, node.promises, entries
     return Sweeping(node.name, *parts, SystemClock(), metrics, dead_for=0.0, rest=0.0)
 

@@ -65,13 +65,14 @@ class ToyDirectory:
 
     def _renew(self, keys: list[str], arguments: list[str]) -> object:
         era, nodes = keys
-        prefix, node, lease, about, run, new, founding = arguments
-        was = prefix + node in self.data
+        prefix, node, lease, about, run, new, founding, connection = arguments
+        before = self.data.get(prefix + node)
         known = self._hash(era)
         if "id" not in known or known["run"] != run:
             known |= {"id": new, "run": run, "born": "0" if founding == "1" else str(self.ms())}
-        self.data[prefix + node] = "1"
-        self.until[prefix + node] = self.ms() + int(lease)
+        if before is None or int(str(before)) <= int(connection):
+            self.data[prefix + node] = connection
+            self.until[prefix + node] = self.ms() + int(lease)
         listed = self._hash(nodes)
         listed[node] = about
         there: list[bytes] = []
@@ -80,7 +81,7 @@ class ToyDirectory:
                 there += [name.encode(), listed[name].encode()]
             else:
                 del listed[name]
-        return [int(was), known["id"].encode(), there]
+        return [int(before is not None), known["id"].encode(), there]
 
     def _leave(self, keys: list[str], arguments: list[str]) -> object:
         prefix, node = arguments
@@ -247,15 +248,15 @@ class ToyDirectory:
         if self._era(era) != era_id:
             return [b"era"]
         answers = []
-        for number in range(len(rest) // 2):
-            claim = told[4 * number : 4 * number + 4]
-            answers.append(self._asserted(rest[2 * number], rest[2 * number + 1], prefix, node, devices, check, *claim))
-            self._drop_empty(rest[2 * number])
+        for number in range(len(rest) // 3):
+            named, claim = rest[3 * number : 3 * number + 3], told[5 * number : 5 * number + 5]
+            answers.append(self._asserted(*named, prefix, node, devices, check, *claim))
+            self._drop_empty(named[0])
         return answers
 
     def _asserted(
-        self, at: str, sid: str, prefix: str, node: str, devices: str, check: str,
-        key: str, session: str, epoch: str, openid: str,
+        self, at: str, sid: str, gid: str, prefix: str, node: str, devices: str, check: str,
+        key: str, session: str, epoch: str, openid: str, its_gid: str,
     ) -> bytes:  # fmt: skip
         last, found = self._fields(at)
         claims = self._hash(at)
@@ -282,11 +283,13 @@ class ToyDirectory:
         self.until.pop(at, None)
         if epoch not in "-+":
             self.data[sid] = openid
+            if its_gid:
+                self.data.setdefault(gid, session)
         return b"1" + self._told(lower, prefix)
 
     def _replicate(self, keys: list[str], arguments: list[str]) -> object:
-        at, prefix, era, node, keep, *told = arguments
-        if self._era(keys[0]) != era:
+        at, prefix, era, node, keep, connection, *told = arguments
+        if self._era(keys[0]) != era or self.data.get(keys[1]) != connection:
             return b"era"
         letters = ""
         for openid, generation, behind, data in zip(*(told[n::4] for n in range(4)), strict=True):

@@ -66,6 +66,8 @@ class Server(NamedTuple):
     version: str
     run: str
     """Of this start of the server."""
+    connection: int
+    """Which connection of ours this is, counted from 1."""
 
 
 class _Asked(NamedTuple):
@@ -101,6 +103,7 @@ class DirectoryLink:
         self._use = use
         self._connection: AbstractConnection | None = None
         self._server: Server | None = None
+        self._connections = 0
         self._waiting: list[_Asked] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -163,8 +166,10 @@ class DirectoryLink:
         try:
             async with asyncio.timeout(within):
                 connection = await self._address.open()
+                self._connections += 1
                 try:
-                    self._server = await _introduced(connection, str(self._address), self._scripts)
+                    about = str(self._address), self._scripts, self._connections
+                    self._server = await _introduced(connection, *about)
                 except BaseException:
                     await connection.disconnect(nowait=True)
                     raise
@@ -299,7 +304,9 @@ async def _answer(connection: AbstractConnection) -> object:
     return answer
 
 
-async def _introduced(connection: AbstractConnection, address: str, scripts: Sequence[AtomicScript]) -> Server:
+async def _introduced(
+    connection: AbstractConnection, address: str, scripts: Sequence[AtomicScript], number: int
+) -> Server:
     """Who answers there; raises DirectoryUnusable for one that cannot be used. The scripts are loaded afterwards."""
     about: dict[str, str] = {}
     for section in ("server", "replication", "cluster"):
@@ -321,4 +328,4 @@ async def _introduced(connection: AbstractConnection, address: str, scripts: Seq
     for script in scripts:
         await connection.send_command("SCRIPT", "LOAD", script.text)
         await connection.read_response()
-    return Server(address, kind, version, about["run_id"])
+    return Server(address, kind, version, about["run_id"], number)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.cluster.entries import DirectoryEntries
     from quicgw_fast.cluster.lease import OwnLease, Promises
-    from quicgw_fast.cluster.link import DirectoryLink
+    from quicgw_fast.cluster.link import DirectoryLink, Server
     from quicgw_fast.cluster.peers import Peers
     from quicgw_fast.cluster.records import NodeRecord
     from quicgw_fast.observe import Metrics
@@ -75,7 +75,8 @@ class Membership:
         self._task: asyncio.Task[None] | None = None
         self._complete_at = -math.inf
         """When the directory grants claims again, whose data this node found to be new."""
-        self._run_known = ""
+        self._known: Server | None = None
+        """Who renewed the lease last, and over which connection."""
         self.nodes: tuple[NodeRecord, ...] = ()
         """Those that the directory knew at the last renewal."""
         self.renewal_took = 0.0
@@ -99,12 +100,12 @@ class Membership:
 
     @property
     def current(self) -> bool:
-        """Whether who answers now is the start of the server that this node's lease is from.
+        """Whether who answers now is the start of the server that this node's lease is from, over the same connection.
 
-        Another start may have older data under the same era, until the first renewal gives it a new one.
+        Another start may have older data under the same era, until the first renewal gives it a new one. And by the
+        first renewal over a connection the directory knows what comes late of an earlier one.
         """
-        server = self._link.server
-        return server is not None and server.run == self._run_known
+        return self._link.server is not None and self._link.server == self._known
 
     async def look_again(self) -> None:
         """Learn which nodes there are now, if the directory can be asked."""
@@ -181,9 +182,9 @@ class Membership:
         # Data that is lost later was there before: others may act on it.
         founding = self._founding and not self._lease.era
         sent, new_era = self._now(), secrets.token_hex(6)
-        renewed = await self._entries.renew(self._about(), server.run, new_era, founding=founding)
+        renewed = await self._entries.renew(self._about(), server, new_era, founding=founding)
         now, era_before = self._now(), self._lease.era
-        self._run_known = server.run
+        self._known = server
         self.renewal_took = round(now - sent, 6)
         if renewed.era == new_era and not founding:
             self._complete_at = now + self._lease.length

@@ -102,13 +102,12 @@ class ClusterNode:
             changed=self._directory_changed,
         )
         keep, recovery = (0.0, None) if retaining is None else (retaining.keep, self._recovery(retaining, metrics))
-        entries = DirectoryEntries(self.link, Keys(config.name), self.name, devices, config.lease, keep)
+        about_it = self.link, Keys(config.name), self.name, devices, config.lease
+        entries = DirectoryEntries(*about_it, self._current, keep)
         taking = Taking(entries, peers, self.promises, clock, devices=devices, recovery=recovery)
         whom = self.claims, self.lease, entries
         self.telling = Telling(*whom, taking, outdated=lambda: self.membership.wake(), void=void)
-        self.replicas = Replicas(
-            *whom, lambda: self.membership.current, outdated=lambda: self.membership.wake(), void=void
-        )
+        self.replicas = Replicas(*whom, self._current, outdated=lambda: self.membership.wake(), void=void)
         self._confirming = Confirming(*whom, taking, clock, metrics, release=self.telling.release, void=void)
         self.membership = Membership(
             self.name,
@@ -193,7 +192,10 @@ class ClusterNode:
                 return
 
     def _recovery(self, retaining: Retaining, metrics: Metrics) -> Recovery:
-        return Recovery(metrics, retaining.revive, lambda: self.lease.era if self.membership.current else "")
+        return Recovery(metrics, retaining.revive, lambda: self.lease.era if self._current() else "")
+
+    def _current(self) -> bool:
+        return self.membership.current
 
     async def _renewal_takes(self) -> float:
         began = self._now()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from quicgw_fast.cluster.entries import OUTDATED
 from quicgw_fast.cluster.link import DirectoryUnavailable
 from quicgw_fast.proto.session_pb2 import SessionReplica, SessionState
 
@@ -48,7 +49,7 @@ class Recovery:
         """
         era = self._era()
         if not era:
-            raise DirectoryUnavailable("its data may be another one than at the last renewal")
+            raise DirectoryUnavailable(OUTDATED)
         try:
             replica = SessionReplica.FromString(data)
             why = _fault(replica, era)

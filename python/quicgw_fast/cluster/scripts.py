@@ -11,6 +11,9 @@ that has been given up to somebody who has not taken it yet.
 Generations grow with the directory's clock (milliseconds since 1970), so that they do not begin anew when its data is
 lost. Lua writes large numbers with an exponent, therefore ``%.0f``.
 
+A lease has the number of its node's connection over which it was renewed. What an earlier one still carried may come
+behind what a later one brought; of replicas nothing is written then, as it would be older than what is there.
+
 All keys of one name have one hash tag, as a claim reads the era and the leases in the same step: they live on one
 server, or in one slot.
 """
@@ -44,14 +47,17 @@ end
 """
 
 _RENEW: Final = """
--- KEYS: era, nodes; ARGV: prefix of leases, node, lease in ms, about, run of the server, a new era, 1 if founding
-local was = redis.call('EXISTS', ARGV[1] .. ARGV[2])
+-- KEYS: era, nodes; ARGV: prefix of leases, node, lease in ms, about, run of the server, a new era, 1 if founding,
+-- which of the node's connections asks
+local before = redis.call('GET', ARGV[1] .. ARGV[2])
 local era = redis.call('HMGET', KEYS[1], 'id', 'run')
 if not era[1] or era[2] ~= ARGV[5] then
   era[1] = ARGV[6]
   redis.call('HSET', KEYS[1], 'id', ARGV[6], 'run', ARGV[5], 'born', ARGV[7] == '1' and '0' or num(ms()))
 end
-redis.call('SET', ARGV[1] .. ARGV[2], '1', 'PX', ARGV[3])
+if not before or tonumber(before) <= tonumber(ARGV[8]) then
+  redis.call('SET', ARGV[1] .. ARGV[2], ARGV[8], 'PX', ARGV[3])
+end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
 local all, there = redis.call('HGETALL', KEYS[2]), {}
 for i = 1, #all, 2 do
@@ -60,7 +66,7 @@ for i = 1, #all, 2 do
     there[#there + 1] = all[i + 1]
   else redis.call('HDEL', KEYS[2], all[i]) end
 end
-return {was, era[1], there}
+return {before and 1 or 0, era[1], there}
 """
 
 _LEAVE: Final = """
@@ -229,12 +235,12 @@ return {'ok', walk[1], forgotten, dead}
 """
 
 _ASSERT: Final = """
--- KEYS: era, then at and sid of each claim; ARGV: prefix, era, node, devices, again | check | strict,
--- then generation, session or -, epoch or -, openid of each
+-- KEYS: era, then at, sid and gid of each claim; ARGV: prefix, era, node, devices, again | check | strict,
+-- then generation, session or -, epoch or -, openid, gid or "" of each
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[2] then return {'era'} end
 local one, answers = ARGV[4] == '1', {}
-for i = 2, #KEYS, 2 do
-  local at, base = KEYS[i], 6 + (i - 2) * 2
+for i = 2, #KEYS, 3 do
+  local at, base = KEYS[i], 6 + (i - 2) / 3 * 5
   local key, session, epoch = ARGV[base], ARGV[base + 1], ARGV[base + 2]
   local mine, holds, wait, lower, here = tonumber(key), true, false, nil, false
   local g, list = fields(at)
@@ -253,7 +259,10 @@ for i = 2, #KEYS, 2 do
   if holds and not wait then
     redis.call('HSET', at, 'g', num(math.max(g, mine)), key, ARGV[3] .. ' ' .. session .. ' ' .. epoch)
     redis.call('PERSIST', at)
-    if epoch ~= '-' and epoch ~= '+' then redis.call('SET', KEYS[i + 1], ARGV[base + 3]) end
+    if epoch ~= '-' and epoch ~= '+' then
+      redis.call('SET', KEYS[i + 1], ARGV[base + 3])
+      if ARGV[base + 4] ~= '' then redis.call('SET', KEYS[i + 2], session, 'NX') end
+    end
   end
   answers[#answers + 1] = not holds and '0' or wait and '2' or '1' .. told(lower, ARGV[1])
 end
@@ -262,11 +271,12 @@ return answers
 
 
 _REPLICATE: Final = """
--- KEYS: era; ARGV: prefix of at, prefix of replicas, era, node, ms to keep them,
--- then openid, generation, bytes that are to be there (0: a whole), data of each record; a letter for each is returned
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[3] then return 'era' end
+-- KEYS: era, lease; ARGV: prefix of at, prefix of replicas, era, node, ms to keep them, which of the node's
+-- connections asks, then openid, generation, bytes that are to be there (0: a whole), data of each record; a letter for
+-- each is returned
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[3] or redis.call('GET', KEYS[2]) ~= ARGV[6] then return 'era' end
 local told = {}
-for i = 6, #ARGV, 4 do
+for i = 7, #ARGV, 4 do
   local key, behind, data, letter = ARGV[2] .. ARGV[i], tonumber(ARGV[i + 2]), ARGV[i + 3], 'k'
   local held = redis.call('HGET', ARGV[1] .. ARGV[i], ARGV[i + 1])
   if not held or split(held) ~= ARGV[4] then letter = 'g'
