@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from quicgw_fast.proto import session_pb2 as pb
-from quicgw_fast.session import Replica, Session, SessionState, next_record, read, revive, unpack
+from quicgw_fast.session import Heard, Replica, Session, SessionState, next_record, read, revive, unpack
 from quicgw_fast.session.replica import MOST_LATER, SMALLEST
 from tests.session.making import answer, notify
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from quicgw_fast.session import ArrivedSession, Parcel
 
 NOW = 1000.0
+
+
+def heard_nothing(session: Session, behind: int) -> Heard:
+    return Heard((), NOW)
 
 
 class Writer:
@@ -32,7 +36,7 @@ class Writer:
         self.wholes = 0
 
     def write(self) -> None:
-        record = next_record(self.session, self.replica, NOW)
+        record = next_record(self.session, self.replica, NOW, heard_nothing)
         self.data = record.data if record.whole else self.data + record.data
         self.wholes += record.whole
         self.replica.wrote(record)
@@ -155,12 +159,12 @@ def test_what_was_not_written_is_in_the_next_record(engine: ModuleType) -> None:
     writer = Writer(engine)
     writer.write()
     writer.session.outbox.push(notify(engine))
-    next_record(writer.session, writer.replica, NOW)  # nobody knows what became of it
+    next_record(writer.session, writer.replica, NOW, heard_nothing)  # nobody knows what became of it
     writer.session.outbox.push(notify(engine))
     writer.write()
     writer.check()
     writer.session.gid = "other"
-    next_record(writer.session, writer.replica, NOW)
+    next_record(writer.session, writer.replica, NOW, heard_nothing)
     writer.write()
     assert writer.revived().session.gid == "other"
 
@@ -169,6 +173,6 @@ def test_a_replica_that_contradicts_itself_is_no_session(engine: ModuleType) -> 
     writer = Writer(engine)
     writer.write()
     writer.session.outbox.push(notify(engine))
-    record = next_record(writer.session, writer.replica, NOW)
+    record = next_record(writer.session, writer.replica, NOW, heard_nothing)
     with pytest.raises(ValueError, match="twice"):
         revive(pb.SessionReplica.FromString(writer.data + record.data + record.data))

@@ -150,8 +150,8 @@ def assemble_path(
     life, call_back = Lifecycle(clock, asked.events, registry, journal, asked.placement), CallBack()
 
     # Down
-    base = engine, clock, metrics, asked, gates, config.offline
-    sender, fences, offline, accounts, closing, room, large = _down(*base, registry, budget, life, lambda: requests)
+    base, spreads = (engine, clock, metrics, asked, gates, config.offline, registry, budget, life), Spreads(clock)
+    sender, fences, offline, accounts, closing, room, large = _down(*base, spreads, lambda: requests)
     replies = Replies(clock, metrics, request_memory, stages, sender, lambda *to: moving.abroad.hand_on(*to))
 
     # Up
@@ -175,7 +175,7 @@ def assemble_path(
     legs = Legs(clock, metrics, life, sender, starts, requests, control, arriving, stages, *judges)
     conversations = Conversations(clock, metrics, engine, legs, journal, times, processor, stages.inflow)
     who_works, kept = (replies, ordered, logins, requests), (registry, offline, accounts, closing, room.make_room)
-    many, others = ToMany(clock, metrics, draining, sender, offline, gates.push, Spreads(clock)), asked.elsewhere
+    many, others = ToMany(clock, metrics, draining, sender, offline, gates.push, spreads), asked.elsewhere
     moving: MovingSessions = assemble_moving(clock, metrics, others, *kept, *who_works, many, times.resume_window)
     whom = Targets(asked.placement, registry, closing, moving.departed, others, asked.may_act), registry
     services = from_services(clock, metrics, draining, *whom, sender, offline, gates.push, many, engine, others, config)
@@ -229,10 +229,12 @@ def _down(
     registry: Registry,
     budget: ByteBudget,
     life: Lifecycle,
+    spreads: Spreads,
     requests: Callable[[], Requests],
 ) -> tuple[OrderedSender[Session], Fences, Offline, Accounts, Closing, Memory, LargeSessions]:
     """The way down, and how sessions end: what a full window or memory brings about ends one."""
-    fences = make_fences(clock, metrics, asked.may_act, asked.replicas, registry, lambda session: sender.pump(session))
+    about = clock, metrics, asked.may_act, asked.replicas, registry
+    fences = make_fences(*about, lambda session: sender.pump(session), spreads.heard)
     sender: OrderedSender[Session] = fences.make_sender(
         metrics,
         lambda session: closing.overflowed(session),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quicgw_fast.clock import Clock
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import ReplicaKeeper
-    from quicgw_fast.session import Registry, Session
+    from quicgw_fast.session import HeardOf, Registry, Session
 
 
 class Fences(NamedTuple):
@@ -52,9 +52,12 @@ def make_fences(
     replicas: ReplicaKeeper | None,
     registry: Registry,
     pump: Callable[[Session], None],
+    heard_of: HeardOf,
 ) -> Fences:
-    """Build them; ``pump`` sends what was retained, as far as it may be."""
+    """Build them; ``pump`` sends what was retained, as far as it may be. ``heard_of`` says what sessions had of what
+    was for many.
+    """
     fence = Fence(may_act, pump)
     if replicas is None:
         return Fences(fence, None)
-    return Fences(fence, Replication(clock, metrics, replicas, registry, fence.link_of, pump))
+    return Fences(fence, Replication(clock, metrics, replicas, registry, fence.link_of, pump, heard_of))

@@ -91,6 +91,7 @@ class Replication:
         self._now = clock.now
         self._keeper = keeper
         self._registry = registry
+        heard_of: HeardOf,
         self._link_of = link_of
         self._pump = pump
         self._changed: dict[Session, int] = {}
@@ -98,6 +99,7 @@ class Replication:
         self._changes = 0
         self._waiting: dict[Session, list[_Awaiting]] = {}
         self._all: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._heard_of = heard_of
         """Who waits for all changes up to one."""
         self._under_way: list[_Sent] = []
         self._scheduled: asyncio.Handle | None = None
@@ -213,7 +215,7 @@ class Replication:
             record = None
             if session.state is not SessionState.CLOSED:
                 try:
-                    record = next_record(session, self._of(session), now)
+                    record = next_record(session, replica, now, self._heard_of)
                 except MemoryError:  # there may be some later
                     self._repeats.add(logging.ERROR, "no memory to write a session", "", now, session.ids)
                     continue

@@ -9,13 +9,14 @@ which it comes sends it what it missed on the way (``late``), and leaves it out 
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quicgw_fast.session import Heard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.session import EntryKind, Session
@@ -46,6 +47,8 @@ class ForMany(NamedTuple):
 
 
 class _Spread(NamedTuple):
+    number: int
+    """Of all that there were here."""
     spread_id: bytes
     at: float
     """Wall clock: compared to that of the node that a session left."""
@@ -62,36 +65,45 @@ class Spreads:
         self._wall = clock.wall
         self._sent: deque[_Spread] = deque()
         """The oldest first."""
+        self._count = 0
         self._bytes = 0
         self._had: dict[bytes, tuple[float, set[Session]]] = {}
         """Of what has not come here yet, the sessions that had it where they were, and until when that counts."""
-        self._serving = b""
-        self._unserved: Sequence[Session] = ()
-        """Who is to get the one that is being sent, and did not yet."""
+        self._unserved: set[Session] = set()
+        """Who is to get the last one, and did not yet."""
 
     def begin(self, notify: ForMany) -> Collection[Session]:
         """It is being sent to all who are here, but for those that are returned: they have it."""
         now = self._wall()
         self._forget(now)
-        self._sent.append(_Spread(notify.spread_id, now, notify.group, notify))
+        self._count += 1
+        self._sent.append(_Spread(self._count, notify.spread_id, now, notify.group, notify))
         self._bytes += len(notify.body)
         if self._bytes > MOST_BYTES:
             self._drop_bodies()
-        self._serving = notify.spread_id
         return self._had.get(notify.spread_id, (now, ()))[1]
 
-    def unserved(self, sessions: Sequence[Session]) -> None:
-        """These are to get it yet; none at its end."""
-        self._unserved = sessions
+    def unserved(self, sessions: Iterable[Session]) -> None:
+        """These are to get it yet."""
+        self._unserved.update(sessions)
 
-    def heard(self, session: Session) -> Heard:
-        """What a session that leaves has had, here or before."""
-        now = self._wall()
+    def served(self, sessions: Iterable[Session]) -> None:
+        """These have it, or will not get it."""
+        self._unserved.difference_update(sessions)
+
+    def heard(self, session: Session, behind: int = 0) -> Heard:
+        """What a session has had of those behind a number; behind 0 of all, also where it was before."""
+        now, last = self._wall(), self._count - (session in self._unserved)
+        if behind:
+            return Heard(self._ids(session, behind, last), now, last)
         self._forget(now)
+        had = [spread_id for spread_id, (_, sessions) in self._had.items() if session in sessions]
+        return Heard({*self._ids(session, behind, last), *had}, now, last)
+
+    def _ids(self, session: Session, behind: int, last: int) -> list[bytes]:
         groups = session.groups or ()
-        ids = {spread.spread_id for spread in self._sent if not spread.group or spread.group in groups}
-        ids |= {spread_id for spread_id, (_, sessions) in self._had.items() if session in sessions}
-        return Heard(ids - {self._serving} if session in self._unserved else ids, now)
+        new = itertools.takewhile(lambda spread: spread.number > behind, reversed(self._sent))
+        return [each.spread_id for each in new if each.number <= last and (not each.group or each.group in groups)]
 
     def late(self, session: Session, heard: Heard) -> list[ForMany | None]:
         """A session arrived: what it missed on its way, in order; None for what is not there any more."""

@@ -79,12 +79,15 @@ class ToMany:
             reached.receivers = len(receivers)
             if notify.spread_id and (had := self._spreads.begin(notify)):
                 receivers = [session for session in receivers if session not in had]
-            for at in range(0, len(receivers), SLICE):
-                if at:
-                    self._spreads.unserved(receivers[at:])
-                    await asyncio.sleep(0)
-                self._serve(notify, receivers[at : at + SLICE], reached)
-            self._spreads.unserved(())
+            self._spreads.unserved(receivers)
+            try:
+                for at in range(0, len(receivers), SLICE):
+                    if at:
+                        await asyncio.sleep(0)
+                    self._serve(notify, receivers[at : at + SLICE], reached)
+                    self._spreads.served(receivers[at : at + SLICE])
+            finally:
+                self._spreads.served(receivers)
         return reached
 
     def catch_up(self, session: Session, heard: Heard) -> None:

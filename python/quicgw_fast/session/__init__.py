@@ -5,7 +5,7 @@ from quicgw_fast.session.claim import MAX_OPENID, Attempts, StartClaim
 from quicgw_fast.session.devices import NEWEST, DevicePolicy, Devices
 from quicgw_fast.session.elsewhere import RequestElsewhere, WaitingRequest
 from quicgw_fast.session.groups import LONGEST_NAME, MOST_OF_A_SESSION, Group, GroupIndex, is_member
-from quicgw_fast.session.heard import Heard
+from quicgw_fast.session.heard import Heard, HeardOf
 from quicgw_fast.session.losses import UntoldLosses, gap_to_tell
 from quicgw_fast.session.notify_count import NO_NOTIFIES, NotifyCount
 from quicgw_fast.session.packing import VERSION, pack
@@ -45,6 +45,7 @@ __all__ = [
     "Group",
     "GroupIndex",
     "Heard",
+    "HeardOf",
     "Login",
     "NotifyCount",
     "Parcel",

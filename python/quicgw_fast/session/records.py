@@ -11,12 +11,16 @@ from quicgw_fast.session.replica import Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from quicgw_fast.session.heard import HeardOf
     from quicgw_fast.session.replica import Replica
     from quicgw_fast.session.session import Session
 
 
-def next_record(session: Session, replica: Replica, now: float) -> Record:
-    """Make the next record of a session; nothing counts as written before ``Replica.wrote``."""
+def next_record(session: Session, replica: Replica, now: float, heard_of: HeardOf) -> Record:
+    """Make the next record of a session; nothing counts as written before ``Replica.wrote``.
+
+    What is not of the outbox is merged into the whole, also by a later record; what went since costs nothing there.
+    """
     beside = _beside(session)
     whole = replica.due or replica.grown or beside != replica.beside
     outbox = session.outbox.export(0 if whole else replica.safe)
@@ -29,9 +33,13 @@ def next_record(session: Session, replica: Replica, now: float) -> Record:
     else:
         written = message.later.add()
         pack_outbox(outbox, session.parcels, now, written)
-        if session.catch_up.unacknowledged:  # merged into the whole; what was deleted since costs nothing there
+        if session.catch_up.unacknowledged:
             message.whole.stored.update(session.catch_up.unacknowledged)
             message.whole.stored_up_to = session.catch_up.sent_up_to
+    heard = heard_of(session, 0 if whole else replica.heard)
+    replica.heard = heard.number
+    message.whole.heard.extend(heard.ids)
+    message.whole.left_at = heard.at
     written.after = after
     if outbox.open or replica.msg_ids:
         replica.msg_ids = dict(_msg_ids(session, replica.msg_ids, outbox.open))

@@ -44,6 +44,12 @@ class Replica:
     """Records behind that."""
     due: bool = True
     """Whether the next one has to be a whole, whatever else holds."""
+    life: str = ""
+    """Of the data in which the whole was written."""
+    left_out: bool = False
+    """Whether the session ended here before its last change was written."""
+    heard: int = 0
+    """Up to which number it is written what it had of what was for many (``Heard``)."""
     answered: int = 0
     """The generation of the connection whose START was answered: another one gets nothing before that."""
     msg_ids: dict[int, int] = field(default_factory=dict)
