@@ -24,8 +24,11 @@ class Shelf:
         self.holds = False
         """Whether what is to be written waits for ``write_some``."""
         self.ready = True
+        self.life = "one"
         self.outcome = Written.DONE
         """Of what is written from now on."""
+        self.later: set[str] = set()
+        """Openids of which nothing can be written now."""
         self.refreshed: list[str] = []
         self.calls = 0
         self._waiting: list[tuple[Sequence[ReplicaRecord], asyncio.Future[list[Written]]]] = []
@@ -47,6 +50,8 @@ class Shelf:
         self.refreshed += openids
 
     def _write(self, record: ReplicaRecord) -> Written:
+        if record.openid in self.later:
+            return Written.LATER
         before = self.replicas.get(record.openid, b"") if record.behind else b""
         if self.outcome is Written.DONE and len(before) != record.behind:
             return Written.AGAIN

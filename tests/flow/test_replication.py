@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from quicgw_fast.codes import RequestType, SyncHint
+from quicgw_fast.codes import CloseCode, RequestType, SyncHint
+from quicgw_fast.flow.replication import REFRESHED_IN
 from quicgw_fast.placement import Written
 from quicgw_fast.proto import client_pb2 as pb
 from quicgw_fast.proto.service_pb2 import JoinGroupRequest
+from quicgw_fast.proto.session_pb2 import SessionReplica
+from quicgw_fast.session import Event
 from tests.flow.shelf import Shelf
 from tests.flow.street import Street, move
 
@@ -99,6 +102,41 @@ async def test_a_push_is_answered_when_it_is_written_also_one_that_waits(written
     assert (client.texts[1:], other.texts) == (["n", "b"], [])
 
 
+async def test_a_push_waits_for_nobody_elses_session(written: House, shelf: Shelf) -> None:
+    await online(written)
+    await online(written, "bob")
+    shelf.later.add("alice")
+    waits = _begun(written.push())
+    assert (await written.push("bob")).success
+    joining = JoinGroupRequest(target_type="openid", target_id="bob", group="g")
+    assert (await written.path.services.groups.join(joining)).success
+    assert not waits.done()
+    shelf.later.clear()
+    assert (await waits).success
+
+
+@pytest.mark.parametrize("ended_by", ["what is written", "its keeper"])
+async def test_no_success_is_told_of_what_somebody_else_goes_on_without(
+    written: House, shelf: Shelf, ended_by: str
+) -> None:
+    await online(written)
+    (session,) = written.path.registry
+    shelf.holds = True
+    joining = JoinGroupRequest(target_type="openid", target_id="alice", group="g")
+    asked = [written.push(), written.push(idempotency_key="k"), written.path.services.groups.join(joining)]
+    tasks = [_begun(each) for each in asked]
+    await written.settle()
+    if ended_by == "its keeper":
+        written.path.closing.end(session, Event.REPLACED, CloseCode.SUPERSEDED, "another node has the session")
+    shelf.outcome = Written.VOID
+    while not all(task.done() for task in tasks):
+        shelf.write_some()
+        await written.settle()
+    for answer in (*(task.result() for task in tasks), await written.push(idempotency_key="k")):
+        assert (answer.success, answer.error_code) == (False, "NODE_UNREACHABLE")
+        assert "may have been taken" in answer.message
+
+
 def _begun(work: Awaitable[object]) -> asyncio.Task[object]:
     import asyncio
 
@@ -153,6 +191,26 @@ async def test_what_was_not_written_was_seen_by_nobody(written: House, shelf: Sh
     await there.settle()
     assert again.texts == ["200 once more"]
     assert written.upstream.called().count("echo") == 1
+
+
+async def test_what_is_for_many_reaches_a_session_once_whose_house_died(
+    written: House, shelf: Shelf, make_house: MakeHouse
+) -> None:
+    client = await online(written)
+    new = Shelf(shelf.replicas)
+    there = await make_house(beside=written, replicas=new)
+    await written.broadcast("sooner here", spread_id=b"1")
+    await there.broadcast("sooner there", spread_id=b"2")
+    await written.broadcast("sooner there", spread_id=b"2")
+    shelf.outcome = Written.VOID
+    await there.broadcast("when it was dead", spread_id=b"3")
+    new.revive("alice", there)
+    await there.broadcast("sooner here", spread_id=b"1")
+    await there.broadcast("behind", spread_id=b"4")
+    again = await start(there, "alice", client.numbers[-1], client)
+    await there.settle()
+    assert client.texts[1:] == ["sooner here", "sooner there"]
+    assert again.texts == ["when it was dead", "behind"]
 
 
 async def test_what_cannot_be_written_waits_and_is_written_anew(written: House, shelf: Shelf) -> None:
@@ -223,11 +281,29 @@ async def test_a_session_that_moves_takes_along_what_is_not_written(make_house: 
 
 
 async def test_replicas_of_those_who_are_silent_are_refreshed(written: House, shelf: Shelf) -> None:
-    for number in range(3):
+    for number in range(20):
         await online(written, f"user {number}")
-    for _ in range(40):
+    for _ in range(REFRESHED_IN):
         await written.pass_time(1.0)
-    assert set(shelf.refreshed) == {"user 0", "user 1", "user 2"}
+    assert set(shelf.refreshed) == {f"user {number}" for number in range(20)}
+
+
+async def test_sessions_are_written_again_in_a_new_life_of_the_data(written: House, shelf: Shelf) -> None:
+    """Also those for which nothing happens: what was written before is good for nothing."""
+    first = await online(written)
+    await online(written, "bob")
+    shelf.life = "two"
+    await written.push(data=b"news")
+    assert len(SessionReplica.FromString(shelf.replicas["alice"]).later) == 0, "not behind what is good for nothing"
+    shelf.replicas.clear()
+    calls = shelf.calls
+    await written.pass_time(1.0)
+    await written.settle()
+    assert shelf.replicas.keys() == {"bob"}
+    for _ in range(3):
+        await written.pass_time(1.0)
+    assert shelf.calls == calls + 1
+    assert first.texts[-1] == "news"
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -58,6 +58,11 @@ class Replicas:
         """See ``ReplicaKeeper``."""
         return self._current()
 
+    @property
+    def life(self) -> str:
+        """See ``ReplicaKeeper``."""
+        return self._lease.era
+
     def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
         """See ``ReplicaKeeper``."""
         outcomes: dict[str, Written] = {}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from quicgw_fast.ports import Recipient
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from quicgw_fast.ports import Link
 
 R_contra = TypeVar("R_contra", bound=Recipient, contravariant=True)
@@ -24,5 +26,11 @@ class Barrier(Protocol[R_contra]):
     def link_of(self, to: R_contra, /) -> Link | None:
         """Return the connection to which they may go; None while they may not."""
 
-    async def written(self) -> None:
-        """Wait until all that has changed is written."""
+    async def written(self, some: Collection[R_contra], /) -> list[bool]:
+        """Wait until what has changed of these is written; False for each of which it will not be.
+
+        Then somebody else has it by now, and whether what was taken for it went along nobody knows.
+        """
+
+    async def all_written(self) -> None:
+        """Wait until all that has changed is written, of whoever is still here."""

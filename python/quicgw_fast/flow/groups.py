@@ -15,7 +15,7 @@ from quicgw_fast.codes import PushCode
 from quicgw_fast.delivery import notify_body
 from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.spreads import ForMany
-from quicgw_fast.flow.targets import PushRefused, not_found
+from quicgw_fast.flow.targets import PushRefused, not_found, unwritten
 from quicgw_fast.proto.service_pb2 import GroupMember, GroupMembersResponse, GroupPushResponse, GroupResponse
 from quicgw_fast.session import LONGEST_NAME, MOST_OF_A_SESSION, EntryKind, is_member
 
@@ -92,11 +92,12 @@ class Groups:
             sessions = await self._sessions(request.target_type, request.target_id)
             self._check_room(sessions, request.group)
         except PushRefused as refused:
-            return GroupResponse(success=False, message=str(refused), error_code=refused.code)
+            return _refused(refused)
         ends_at = self._clock.now() + request.ttl_ms / 1000 if request.ttl_ms else None
         for session in sessions:
             self._index.join(session, request.group, ends_at)
-        await self._written(sessions)
+        if not await self._written(sessions):
+            return _refused(unwritten())
         self._count_joins.value += len(sessions)
         return GroupResponse(success=True, message="joined", sessions=len(sessions))
 
@@ -106,14 +107,15 @@ class Groups:
             _check_name(request.group)
             sessions = await self._sessions(request.target_type, request.target_id)
         except PushRefused as refused:
-            return GroupResponse(success=False, message=str(refused), error_code=refused.code)
+            return _refused(refused)
         now = self._clock.now()
         for session in sessions:
             self._index.tidy(session, now)
         members = [session for session in sessions if is_member(session, request.group, now)]
         for session in members:
             self._index.leave(session, request.group)
-        await self._written(members)
+        if not await self._written(members):
+            return _refused(unwritten())
         self._count_leaves.value += len(members)
         return GroupResponse(success=True, message="left" if members else "not a member", sessions=len(members))
 
@@ -150,7 +152,8 @@ class Groups:
         whom = partial(self._members, group), partial(self._still, group)
         many = ForMany(body, EntryKind.GROUP, group, *whom, request.spread_id)
         reached = await self._many.send(many)
-        await self._written()
+        if self._barrier is not None:
+            await self._barrier.all_written()
         if reached.refusal is not None and not reached.sent:
             return self._refusal(reached.refusal.code, reached.refusal.why)
         return GroupPushResponse(
@@ -162,12 +165,13 @@ class Groups:
             most_pending_bytes=reached.most,
         )
 
-    async def _written(self, changed: Sequence[Session] = ()) -> None:
-        """Wait until nothing is lost of what was taken, with what else of these sessions has changed."""
-        if self._barrier is not None:
-            for session in changed:
-                self._barrier.changed(session)
-            await self._barrier.written()
+    async def _written(self, changed: Sequence[Session]) -> bool:
+        """Wait until the groups of these sessions are written down; False where that did not come to pass."""
+        if self._barrier is None:
+            return True
+        for session in changed:
+            self._barrier.changed(session)
+        return all(await self._barrier.written(changed))
 
     def _members(self, group: str) -> list[Session]:
         return self._index.members(group, self._clock.now())
@@ -202,6 +206,10 @@ class Groups:
         if self._index.memberships + len(new) > self._most and new:
             told = f"there are {self._index.memberships} memberships, of {self._most} (push.group_memberships)"
             raise PushRefused(PushCode.GROUP_LIMIT, told)
+
+
+def _refused(refused: PushRefused) -> GroupResponse:
+    return GroupResponse(success=False, message=str(refused), error_code=refused.code)
 
 
 def _member(session: Session, group: str, now: float) -> GroupMember:

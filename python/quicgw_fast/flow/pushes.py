@@ -22,7 +22,7 @@ from quicgw_fast.flow.idempotency import Idempotency, KeyCounters
 from quicgw_fast.flow.parcels import Parcels
 from quicgw_fast.flow.spreads import ForMany
 from quicgw_fast.flow.taken import Taken
-from quicgw_fast.flow.targets import PushRefused, meant, not_found
+from quicgw_fast.flow.targets import PushRefused, meant, not_found, unwritten
 from quicgw_fast.overload import PushFacts
 from quicgw_fast.proto.service_pb2 import BroadcastResponse, UnicastPushResponse
 from quicgw_fast.session import DOWN, EntryKind, SessionState
@@ -145,11 +145,17 @@ class Pushes:
         return taken
 
     async def _written(self, taken: list[Taken], barrier: Barrier[Session]) -> None:
+        """Wait until they are written down; who asks again with the key of one that is not is told so, too."""
+        sessions = {session for each in taken for session in each.sessions}
         try:
-            await barrier.written()
+            written = dict(zip(sessions, await barrier.written(sessions), strict=True))
         except BaseException:
             _forgo(taken)
             raise
+        for each in taken:
+            if not all(written[session] for session in each.sessions):
+                each.forgo()
+                each.answer.CopyFrom(self._refusal(unwritten()))
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took it."""
@@ -161,7 +167,7 @@ class Pushes:
         many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in, request.spread_id)
         reached = await self._many.send(many)
         if self._barrier is not None:
-            await self._barrier.written()
+            await self._barrier.all_written()
         return BroadcastResponse(
             sent_count=reached.sent, message="sent", pending_bytes=reached.pending, most_pending_bytes=reached.most
         )
@@ -202,7 +208,7 @@ class Pushes:
             answer.pending_bytes = sessions[0].outbox.memory if count == 1 else _most_pending(sessions)
         if parcel is not None:
             answer.seq_id = parcel.number
-        return Taken(answer, receipt, parcel)
+        return Taken(answer, receipt, parcel, sessions if answer.success else ())
 
     async def _find(self, request: UnicastPushRequest, *, ask: bool) -> Sequence[Session] | UnicastPushResponse:
         """Return whom here it is for, as ``Targets.find``; or the answer of the gateway that has the session.

@@ -32,21 +32,24 @@ from quicgw_fast.placement import ReplicaRecord, Written
 from quicgw_fast.session import Replica, SessionState, next_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
 
     from quicgw_fast.clock import Clock
     from quicgw_fast.observe import Metrics
     from quicgw_fast.placement import ReplicaKeeper
     from quicgw_fast.ports import Link
     from quicgw_fast.processor import AsyncTask
-    from quicgw_fast.session import Record, Registry, Session
+    from quicgw_fast.session import HeardOf, Record, Registry, Session
 
 MOST_AT_ONCE: Final = 256
 """Records that are written together: the directory does nothing else meanwhile."""
 RETRY: Final = 0.05
 """Seconds until what could not be written is tried again."""
-REFRESHED_IN: Final = 30
-"""Rounds of the housekeeping in which each replica is refreshed once."""
+REFRESHED_IN: Final = 8
+"""Rounds of the housekeeping in which each replica is refreshed once: there are as many in the shortest resume window,
+and replicas stay for two."""
+REWRITTEN_IN: Final = 15
+"""Rounds in which each is written again in a new life of the data: what changes meanwhile waits behind few of them."""
 MANY_REQUESTS: Final = 1024
 """Ids of requests after which it is looked for those that have their replies."""
 
@@ -62,6 +65,8 @@ class _Awaiting(NamedTuple):
     go_on: Callable[[], None]
     task: AsyncTask[Session] | None = None
     """The request of which that is, as it goes where its session goes."""
+    ended: Callable[[bool], None] | None = None
+    """Called instead where the session has ended here, with whether it was written before."""
 
 
 class _Sent(NamedTuple):
@@ -86,24 +91,28 @@ class Replication:
         registry: Registry,
         link_of: Callable[[Session], Link | None],
         pump: Callable[[Session], None],
+        heard_of: HeardOf,
     ) -> None:
         """``link_of`` gives the connection to which something may be sent now; ``pump`` sends what is safe."""
         self._now = clock.now
         self._keeper = keeper
         self._registry = registry
-        heard_of: HeardOf,
         self._link_of = link_of
         self._pump = pump
+        self._heard_of = heard_of
         self._changed: dict[Session, int] = {}
         """What is to be written, the oldest first, with the number of the change."""
         self._changes = 0
         self._waiting: dict[Session, list[_Awaiting]] = {}
         self._all: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._heard_of = heard_of
         """Who waits for all changes up to one."""
-        self._under_way: list[_Sent] = []
+        self._under_way: dict[Session, _Sent] = {}
         self._scheduled: asyncio.Handle | None = None
         self._to_refresh: list[Session] = []
+        self._share = 0
+        """Of those, how many are refreshed in a round."""
+        self._rewritten = ""
+        """The life of the data in which all sessions are written that were there when it began."""
         self._repeats = RepeatLog(_log)
         self._register(metrics)
 
@@ -149,9 +158,8 @@ class Replication:
 
     def tasks(self, session: Session) -> list[AsyncTask[Session]]:
         """Requests that wait for that."""
-        sent = [each.waiting for each in self._under_way if each.session is session]
-        waiting = [*sent, self._waiting.get(session, [])]
-        return [each.task for some in waiting for each in some if each.task is not None]
+        sent = self._under_way[session].waiting if session in self._under_way else []
+        return [each.task for each in (*sent, *self._waiting.get(session, ())) if each.task is not None]
 
     def started(self, session: Session) -> asyncio.Future[None]:
         """Wait until its client may be told of it; then it is ``answered``."""
@@ -164,7 +172,24 @@ class Replication:
         """Its START was answered: messages may follow."""
         self._of(session).answered = session.generation
 
-    async def written(self) -> None:
+    async def written(self, some: Collection[Session]) -> list[bool]:
+        """Wait until what has changed of these is written; False for each that somebody else has without it."""
+        waits = [self._until_written(session) for session in some]
+        return [await written for written in waits]
+
+    def _until_written(self, session: Session) -> asyncio.Future[bool]:
+        """Of one: what has changed is in the record that is due, or else in the one that is under way."""
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        waiting = _Awaiting(partial(_tell, written, True), ended=partial(_tell_end, written, session))
+        if session in self._changed:
+            self._waiting.setdefault(session, []).append(waiting)
+        elif session in self._under_way:
+            self._under_way[session].waiting.append(waiting)
+        else:
+            _tell_end(written, session, not self._of(session).left_out)
+        return written
+
+    async def all_written(self) -> None:
         """Wait until everything that has changed until now is written."""
         if self._changed or self._under_way:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -172,14 +197,24 @@ class Replication:
             await done
 
     def tend(self, now: float) -> None:
-        """See to it that replicas stay of sessions for which nothing happens."""
+        """See to it that replicas stay, and are good, of sessions for which nothing happens."""
         if not self._to_refresh:
             self._to_refresh = [session for session in self._registry if session.replica is not None]
-        share = -(-len(self._to_refresh) // REFRESHED_IN)
-        some, self._to_refresh = self._to_refresh[:share], self._to_refresh[share:]
+            self._share = -(-len(self._to_refresh) // REFRESHED_IN)
+        some, self._to_refresh = self._to_refresh[: self._share], self._to_refresh[self._share :]
         if some and self._keeper.ready:
             self._keeper.refresh([session.openid for session in some if session.state is not SessionState.CLOSED])
+        if self._keeper.ready and self._keeper.life != self._rewritten:
+            self._rewrite(self._keeper.life)
         self._repeats.flush(now)
+
+    def _rewrite(self, life: str) -> None:
+        """Have some sessions written again that are written in an earlier life of the data alone."""
+        old = [session for session in self._registry if session.replica is not None and session.replica.life != life]
+        for session in old[: max(MOST_AT_ONCE, -(-len(self._registry) // REWRITTEN_IN))]:
+            self.changed(session)
+        if not old:
+            self._rewritten = life
 
     def _then(self, session: Session, waiting: _Awaiting) -> None:
         self.changed(session)
@@ -205,26 +240,30 @@ class Replication:
             return
         records = [
             ReplicaRecord(sent.session.openid, sent.record.data, 0 if sent.record.whole else sent.replica.size)
-            for sent in self._under_way
+            for sent in self._under_way.values()
         ]
         written = self._keeper.write(records)
         written.add_done_callback(lambda done: self._told(_outcomes(done, len(records)), now))
 
     def _take_some(self, now: float) -> None:
         for session in list(islice(self._changed, MOST_AT_ONCE)):
-            record = None
+            record, replica = None, self._of(session)
             if session.state is not SessionState.CLOSED:
+                replica.due = replica.due or replica.life != self._keeper.life
                 try:
                     record = next_record(session, replica, now, self._heard_of)
                 except MemoryError:  # there may be some later
                     self._repeats.add(logging.ERROR, "no memory to write a session", "", now, session.ids)
                     continue
             mark, waiting = self._changed.pop(session), self._waiting.pop(session, [])
-            if record is not None:
-                self._under_way.append(_Sent(session, self._of(session), record, waiting, mark))
+            if record is None:
+                _leave_out(replica, waiting)
+            else:
+                replica.life = self._keeper.life
+                self._under_way[session] = _Sent(session, replica, record, waiting, mark)
 
     def _told(self, outcomes: list[Written], began: float) -> None:
-        sent, self._under_way = self._under_way, []
+        sent, self._under_way = list(self._under_way.values()), {}
         self._took.observe(self._now() - began)
         done = [each for each, outcome in zip(sent, outcomes, strict=True) if outcome is Written.DONE]
         for each in done:
@@ -234,6 +273,9 @@ class Replication:
         self._once_more([each for each, how in zip(sent, outcomes, strict=True) if how not in FINAL])
         for each in done:
             self._go_on(each)
+        for each, outcome in zip(sent, outcomes, strict=True):
+            if outcome is Written.VOID:
+                _leave_out(each.replica, each.waiting)
         self._next(stalled=Written.LATER in outcomes)
 
     def _once_more(self, some: list[_Sent]) -> None:
@@ -250,6 +292,7 @@ class Replication:
     def _go_on(self, sent: _Sent) -> None:
         session = sent.session
         if session.state is SessionState.CLOSED:
+            _end(sent.waiting, written=True)
             return
         try:
             for each in sent.waiting:
@@ -277,6 +320,27 @@ def _outcomes(written: asyncio.Future[list[Written]], count: int) -> list[Writte
     return written.result()
 
 
+def _leave_out(replica: Replica, waiting: Iterable[_Awaiting]) -> None:
+    replica.left_out = True
+    _end(waiting, written=False)
+
+
+def _end(waiting: Iterable[_Awaiting], *, written: bool) -> None:
+    for each in waiting:
+        if each.ended is not None:
+            each.ended(written)
+
+
 def _done(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():  # who waited may have gone
         waiting.set_result(None)
+
+
+def _tell(waiting: asyncio.Future[bool], written: bool) -> None:
+    if not waiting.done():  # likewise
+        waiting.set_result(written)
+
+
+def _tell_end(waiting: asyncio.Future[bool], session: Session, written: bool) -> None:
+    """What was not written of a session that moved went along with it."""
+    _tell(waiting, written or session.moved)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from quicgw_fast.proto.service_pb2 import UnicastPushResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quicgw_fast.flow.receipts import Receipt
-    from quicgw_fast.session import Fate, Parcel
+    from quicgw_fast.session import Fate, Parcel, Session
 
 
 class Taken(NamedTuple):
@@ -18,6 +20,8 @@ class Taken(NamedTuple):
     """As it was when it was taken or refused."""
     receipt: Receipt | None = None
     parcel: Parcel | None = None
+    sessions: Sequence[Session] = ()
+    """Those that took it."""
 
     @property
     def waits(self) -> bool:

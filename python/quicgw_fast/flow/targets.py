@@ -128,3 +128,9 @@ def not_found(target_type: str, target_id: str, why: str = "") -> PushRefused:
     """The refusal of a push to whom nothing is sent, and for whom nothing is kept."""
     told = f"no session for {target_type} {target_id[:128]!r}"
     return PushRefused(PushCode.TARGET_NOT_FOUND, f"{told}: {why}" if why else told)
+
+
+def unwritten() -> PushRefused:
+    """The refusal where a session is gone before it was written down what it took (``replication``)."""
+    told = "the session was gone from here before this was written down; it may have been taken"
+    return PushRefused(PushCode.NODE_UNREACHABLE, told)

@@ -44,6 +44,10 @@ class ReplicaKeeper(Protocol):
     def ready(self) -> bool:
         """Whether anything can be written now, as far as is known."""
 
+    @property
+    def life(self) -> str:
+        """Of the data in which is written: what was written in another one is good for nothing."""
+
     def write(self, records: Sequence[ReplicaRecord]) -> asyncio.Future[list[Written]]:
         """Write records of different openids, and say of each what became of it. The future raises nothing."""
 
