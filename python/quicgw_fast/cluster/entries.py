@@ -133,7 +133,8 @@ class DirectoryEntries:
     def replicate(self, records: Sequence[tuple[str, int, int, bytes]], era: str) -> asyncio.Future[object]:
         """Write records, each an openid, its claim, how many bytes are to be there, and the data.
 
-        The answer is a letter for each (``scripts``), or ``era``, also where the lease was not renewed over this connection.
+        The answer is a letter for each (``scripts``), or ``era``; that also where the lease was not renewed over this
+        connection.
         """
         keys, server = self._keys, self._link.server
         connection = 0 if server is None else server.connection

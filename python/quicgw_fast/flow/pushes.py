@@ -146,16 +146,19 @@ class Pushes:
 
     async def _written(self, taken: list[Taken], barrier: Barrier[Session]) -> None:
         """Wait until they are written down; who asks again with the key of one that is not is told so, too."""
-        sessions = {session for each in taken for session in each.sessions}
+        sessions = {session for each in taken for session in each.unwritten or ()}
         try:
             written = dict(zip(sessions, await barrier.written(sessions), strict=True))
         except BaseException:
             _forgo(taken)
             raise
         for each in taken:
-            if not all(written[session] for session in each.sessions):
+            if each.unwritten is None:
+                continue
+            if not all(written[session] for session in each.unwritten):
                 each.forgo()
                 each.answer.CopyFrom(self._refusal(unwritten()))
+            each.unwritten.clear()
 
     async def broadcast(self, request: BroadcastRequest) -> BroadcastResponse:
         """Send one notify to every logged-in session; ``sent_count`` is how many took it."""
@@ -208,7 +211,8 @@ class Pushes:
             answer.pending_bytes = sessions[0].outbox.memory if count == 1 else _most_pending(sessions)
         if parcel is not None:
             answer.seq_id = parcel.number
-        return Taken(answer, receipt, parcel, sessions if answer.success else ())
+        took = set(sessions) if answer.success and self._barrier is not None else None
+        return Taken(answer, receipt, parcel, took)
 
     async def _find(self, request: UnicastPushRequest, *, ask: bool) -> Sequence[Session] | UnicastPushResponse:
         """Return whom here it is for, as ``Targets.find``; or the answer of the gateway that has the session.

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from quicgw_fast.proto.service_pb2 import UnicastPushResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from quicgw_fast.flow.receipts import Receipt
     from quicgw_fast.session import Fate, Parcel, Session
 
@@ -20,8 +18,8 @@ class Taken(NamedTuple):
     """As it was when it was taken or refused."""
     receipt: Receipt | None = None
     parcel: Parcel | None = None
-    sessions: Sequence[Session] = ()
-    """Those that took it."""
+    unwritten: set[Session] | None = None
+    """Those that took it, until that is written down; None where nothing is."""
 
     @property
     def waits(self) -> bool:
