@@ -193,6 +193,19 @@ async def test_what_was_not_written_was_seen_by_nobody(written: House, shelf: Sh
     assert written.upstream.called().count("echo") == 1
 
 
+async def test_a_session_that_cannot_be_written_holds_up_nobody_else(
+    written: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await online(written)
+    await online(written, "bob")
+    (broken, _) = written.path.registry
+    broken.outbox.accept(2)  # as a bug would, of which nobody knows what it is
+    told = _begun(written.push())
+    assert (await written.push("bob")).success
+    assert not (await told).success
+    assert [record.message for record in caplog.records if record.exc_info] == ["session cannot be written"]
+
+
 async def test_what_is_for_many_reaches_a_session_once_whose_house_died(
     written: House, shelf: Shelf, make_house: MakeHouse
 ) -> None:

@@ -96,8 +96,8 @@ class Telling:
 
     async def _settle(self, claim: OwnClaim, before: str) -> None:
         claim.untold = True
-        if claim.term != self._lease.term:
-            return  # the directory may not know the claim: its session is told when that is confirmed
+        if claim.term < self._lease.era_since:
+            return  # new data does not know the claim yet: its session is told when that is confirmed
         refused = await self._entries.settle(claim, before, self._lease.era)
         claim.untold = refused is not None
         if refused is Refused.ERA:

@@ -66,7 +66,7 @@ class _Awaiting(NamedTuple):
     task: AsyncTask[Session] | None = None
     """The request of which that is, as it goes where its session goes."""
     ended: Callable[[bool], None] | None = None
-    """Called instead where the session has ended here, with whether it was written before."""
+    """Called instead where the session is over here, with whether it was written before."""
 
 
 class _Sent(NamedTuple):
@@ -93,7 +93,10 @@ class Replication:
         pump: Callable[[Session], None],
         heard_of: HeardOf,
     ) -> None:
-        """``link_of`` gives the connection to which something may be sent now; ``pump`` sends what is safe."""
+        """``link_of`` gives the connection to which something may be sent now; ``pump`` sends what is safe.
+
+        ``heard_of`` says what sessions had of what was for many.
+        """
         self._now = clock.now
         self._keeper = keeper
         self._registry = registry
@@ -255,6 +258,8 @@ class Replication:
                 except MemoryError:  # there may be some later
                     self._repeats.add(logging.ERROR, "no memory to write a session", "", now, session.ids)
                     continue
+                except Exception:  # a bug, and nobody else's: the others are written
+                    _log.exception("session cannot be written", extra=session.ids)
             mark, waiting = self._changed.pop(session), self._waiting.pop(session, [])
             if record is None:
                 _leave_out(replica, waiting)

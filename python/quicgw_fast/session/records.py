@@ -38,8 +38,9 @@ def next_record(session: Session, replica: Replica, now: float, heard_of: HeardO
             message.whole.stored_up_to = session.catch_up.sent_up_to
     heard = heard_of(session, 0 if whole else replica.heard)
     replica.heard = heard.number
-    message.whole.heard.extend(heard.ids)
-    message.whole.left_at = heard.at
+    if whole or heard.ids:
+        message.whole.heard.extend(heard.ids)
+        message.whole.left_at = heard.at
     written.after = after
     if outbox.open or replica.msg_ids:
         replica.msg_ids = dict(_msg_ids(session, replica.msg_ids, outbox.open))
