@@ -11,7 +11,7 @@ from quicgw_fast.codes import CloseCode, RequestType, SyncHint
 from quicgw_fast.flow.replication import REFRESHED_IN
 from quicgw_fast.placement import Written
 from quicgw_fast.proto import client_pb2 as pb
-from quicgw_fast.proto.service_pb2 import JoinGroupRequest
+from quicgw_fast.proto.service_pb2 import GroupPushRequest, JoinGroupRequest
 from quicgw_fast.proto.session_pb2 import SessionReplica
 from quicgw_fast.session import Event
 from tests.flow.shelf import Shelf
@@ -135,6 +135,23 @@ async def test_no_success_is_told_of_what_somebody_else_goes_on_without(
     for answer in (*(task.result() for task in tasks), await written.push(idempotency_key="k")):
         assert (answer.success, answer.error_code) == (False, "NODE_UNREACHABLE")
         assert "may have been taken" in answer.message
+
+
+async def test_what_is_for_many_counts_nobody_who_goes_on_elsewhere_without_it(written: House, shelf: Shelf) -> None:
+    for name in ("alice", "bob", "carol"):
+        await online(written, name)
+        joining = JoinGroupRequest(target_type="openid", target_id=name, group="g")
+        assert (await written.path.services.groups.join(joining)).success
+    shelf.later.add("alice")
+    spread = GroupPushRequest(group="g", data=b"to the group")
+    tasks = [_begun(written.broadcast()), _begun(written.path.services.groups.push(spread))]
+    await written.settle()
+    assert not any(task.done() for task in tasks), "of alice nobody knows yet"
+    (alice, *_) = written.path.registry
+    written.path.closing.end(alice, Event.REPLACED, CloseCode.SUPERSEDED, "another node has the session")
+    shelf.later.clear()
+    await _until(written, lambda: all(task.done() for task in tasks))
+    assert [task.result().sent_count for task in tasks] == [2, 2]
 
 
 def _begun(work: Awaitable[object]) -> asyncio.Task[object]:

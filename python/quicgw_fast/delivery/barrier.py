@@ -31,6 +31,3 @@ class Barrier(Protocol[R_contra]):
 
         Then somebody else has it by now, and whether what was taken for it went along nobody knows.
         """
-
-    async def all_written(self) -> None:
-        """Wait until all that has changed is written, of whoever is still here."""

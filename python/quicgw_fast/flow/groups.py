@@ -152,8 +152,6 @@ class Groups:
         whom = partial(self._members, group), partial(self._still, group)
         many = ForMany(body, EntryKind.GROUP, group, *whom, request.spread_id)
         reached = await self._many.send(many)
-        if self._barrier is not None:
-            await self._barrier.all_written()
         if reached.refusal is not None and not reached.sent:
             return self._refusal(reached.refusal.code, reached.refusal.why)
         return GroupPushResponse(

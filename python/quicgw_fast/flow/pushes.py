@@ -169,8 +169,6 @@ class Pushes:
             return BroadcastResponse(sent_count=0, message=f"refused: {error}")
         many = ForMany(body, EntryKind.BROADCAST, "", lambda: list(self._registry), _logged_in, request.spread_id)
         reached = await self._many.send(many)
-        if self._barrier is not None:
-            await self._barrier.all_written()
         return BroadcastResponse(
             sent_count=reached.sent, message="sent", pending_bytes=reached.pending, most_pending_bytes=reached.most
         )

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -76,8 +75,6 @@ class _Sent(NamedTuple):
     replica: Replica
     record: Record
     waiting: list[_Awaiting]
-    mark: int
-    """As in ``_changed``."""
 
 
 class Replication:
@@ -103,12 +100,9 @@ class Replication:
         self._link_of = link_of
         self._pump = pump
         self._heard_of = heard_of
-        self._changed: dict[Session, int] = {}
-        """What is to be written, the oldest first, with the number of the change."""
-        self._changes = 0
+        self._changed: dict[Session, None] = {}
+        """What is to be written, the oldest first."""
         self._waiting: dict[Session, list[_Awaiting]] = {}
-        self._all: deque[tuple[int, asyncio.Future[None]]] = deque()
-        """Who waits for all changes up to one."""
         self._under_way: dict[Session, _Sent] = {}
         self._scheduled: asyncio.Handle | None = None
         self._to_refresh: list[Session] = []
@@ -133,8 +127,7 @@ class Replication:
         """Have it be written at the end of this turn, or when what is under way is written."""
         if session in self._changed:
             return
-        self._changes += 1
-        self._changed[session] = self._changes
+        self._changed[session] = None
         if self._scheduled is None and not self._under_way:
             self._scheduled = asyncio.get_running_loop().call_soon(self._flush)
 
@@ -191,13 +184,6 @@ class Replication:
         else:
             _tell_end(written, session, not self._of(session).left_out)
         return written
-
-    async def all_written(self) -> None:
-        """Wait until everything that has changed until now is written."""
-        if self._changed or self._under_way:
-            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._all.append((self._changes, done))
-            await done
 
     def tend(self, now: float) -> None:
         """See to it that replicas stay, and are good, of sessions for which nothing happens."""
@@ -260,12 +246,13 @@ class Replication:
                     continue
                 except Exception:  # a bug, and nobody else's: the others are written
                     _log.exception("session cannot be written", extra=session.ids)
-            mark, waiting = self._changed.pop(session), self._waiting.pop(session, [])
+            del self._changed[session]
+            waiting = self._waiting.pop(session, [])
             if record is None:
                 _leave_out(replica, waiting)
             else:
                 replica.life = self._keeper.life
-                self._under_way[session] = _Sent(session, replica, record, waiting, mark)
+                self._under_way[session] = _Sent(session, replica, record, waiting)
 
     def _told(self, outcomes: list[Written], began: float) -> None:
         sent, self._under_way = list(self._under_way.values()), {}
@@ -291,8 +278,7 @@ class Replication:
             each.replica.due = True
             if each.waiting:
                 self._waiting[each.session] = each.waiting + self._waiting.get(each.session, [])
-        first = {each.session: each.mark for each in some}
-        self._changed = first | {session: mark for session, mark in self._changed.items() if session not in first}
+        self._changed = dict.fromkeys(each.session for each in some) | self._changed
 
     def _go_on(self, sent: _Sent) -> None:
         session = sent.session
@@ -307,10 +293,7 @@ class Replication:
             _log.exception("session does not go on", extra=session.ids)
 
     def _next(self, *, stalled: bool) -> None:
-        """Tell who waits for all, and write what has changed meanwhile; later where the directory does not answer."""
-        oldest = next(iter(self._changed.values()), None)
-        while self._all and (oldest is None or self._all[0][0] < oldest):
-            _done(self._all.popleft()[1])
+        """Write what has changed meanwhile; later where the directory does not answer."""
         if self._changed and self._scheduled is None:
             loop = asyncio.get_running_loop()
             self._scheduled = loop.call_later(RETRY, self._flush) if stalled else loop.call_soon(self._flush)

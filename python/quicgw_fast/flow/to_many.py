@@ -11,7 +11,7 @@ window or among what is kept, the session has missed something that others got, 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quicgw_fast.backend.errors import BudgetFull, CacheFull, Overflowed, WindowFull
@@ -40,6 +40,8 @@ class Reached:
     """Who was to get it when its turn came."""
     sent: int = 0
     """Of those, who has a number for it, or has it kept."""
+    took: list[Session] = field(default_factory=list)
+    """Who that is."""
     pending: int = 0
     """Bytes that are kept for all of them."""
     most: int = 0
@@ -69,6 +71,7 @@ class ToMany:
         self._offline = offline
         self._gate = gate
         self._spreads = spreads
+        self._barrier = sender.barrier
         self._turn = asyncio.Lock()
 
     async def send(self, notify: ForMany) -> Reached:
@@ -88,6 +91,9 @@ class ToMany:
                     self._spreads.served(receivers[at : at + SLICE])
             finally:
                 self._spreads.served(receivers)
+        if self._barrier is not None:
+            # Who has a session without it does not have it for sure, whatever went along.
+            reached.sent = sum(await self._barrier.written(reached.took))
         return reached
 
     def catch_up(self, session: Session, heard: Heard) -> None:
@@ -114,13 +120,14 @@ class ToMany:
     def _serve(self, notify: ForMany, receivers: list[Session], reached: Reached) -> None:
         admitted = self._admitted(notify.still(receivers), reached)
         now = [session for session in admitted if session.may_release]
-        taken = self._send_all(now, notify.body)
+        took = self._send_all(now, notify.body)
         if len(now) < len(admitted):
             later = (session for session in admitted if not session.may_release)
-            taken += sum([self._keep(session, notify.body) for session in later])
+            took = [*took, *(session for session in later if self._keep(session, notify.body))]
         self._note(admitted, notify)
-        self.taken.value += taken
-        reached.sent += taken
+        self.taken.value += len(took)
+        reached.sent += len(took)
+        reached.took += took
         kept = [session.outbox.memory for session in admitted]
         reached.pending += sum(kept)
         reached.most = max([reached.most, *kept])
@@ -141,10 +148,11 @@ class ToMany:
                 reached.refusal = refusal
         return admitted
 
-    def _send_all(self, sessions: list[Session], body: bytes) -> int:
-        """Send it to these; how many took a number for it."""
+    def _send_all(self, sessions: list[Session], body: bytes) -> list[Session]:
+        """Send it to these; those that took a number for it."""
         hindered = self._sender.push_to_all(sessions, body)
-        return len(sessions) - len(hindered) + sum([self._push(session, body) for session in hindered])
+        without = {session for session in hindered if not self._push(session, body)}
+        return [session for session in sessions if session not in without] if without else sessions
 
     def _push(self, session: Session, body: bytes) -> bool:
         try:
