@@ -172,6 +172,23 @@ async def test_a_node_is_drained_through_another_one(stoppable: Nodes) -> None:
     assert (status, told.partition(";")[0]) == (1, "refused: no node of the cluster is called 'node-1'")
 
 
+async def test_who_waits_for_a_node_sees_its_end_though_the_directory_is_away(certificate: tuple[Path, Path]) -> None:
+    """In which it would have said that it leaves."""
+    server = DirectoryServer()
+    server.start()
+    try:
+        async with Nodes(Parts(), certificate, server.url, stoppable=True, cluster={"lease": LEASE}) as nodes:
+            first = nodes.gateways[0]
+            server.kill()
+            asked = "drain", "--admin", first.addresses.admin, "--node", "node-1", "--wait", "--json"
+            status, told = await command(*asked)
+            assert (status, json.loads(told)["ended_after"] < 15) == (0, True), told
+            views = (await ask(first, "/cluster"))[1]["nodes"]
+            assert [(node["reached"], node["ended"]) for node in views] == [(True, False), (False, True)]
+    finally:
+        server.close()
+
+
 async def test_where_all_nodes_stop_nobody_waits_for_another_one(stoppable: Nodes) -> None:
     for number, openid in enumerate(some(6)):
         await stoppable.online(number % 2, openid)

@@ -89,13 +89,18 @@ def _watch(left: Iterator[str], *, quiet: bool) -> float:
 
 
 def _left_at(node: str, pages: AdminPages) -> Iterator[str]:
-    """What is left at another node, as one of its cluster sees it, until it has left that."""
+    """What is left at another node, as one of its cluster sees it, until it has left that, or nobody listens there.
+
+    Where the directory is away, nobody can leave.
+    """
     from quicgw_fast.cli.asking import NoAnswer
     from quicgw_fast.cli.tables import counted
 
     with contextlib.suppress(NoAnswer):  # it was this one
         while views := [view for view in pages.get("/cluster")["nodes"] if view["name"] == node]:
             (view,) = views
+            if view.get("ended"):  # older nodes do not know
+                return
             yield f"{counted(view['sessions'], 'session')} open" if view["reached"] else "it does not answer"
 
 

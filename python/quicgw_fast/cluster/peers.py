@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 class PeerUnreachable(Exception):
     """A node did not answer in time, or cannot be connected to; the message says why."""
 
-    def __init__(self, why: str, *, surely: bool = False) -> None:
-        """``surely`` says that it was not asked at all; else it may have done what it was asked for."""
+    def __init__(self, why: str, *, surely: bool = False, ended: bool = False) -> None:
+        """``surely`` says that it was not asked at all; else it may have done what it was asked for.
+
+        ``ended`` says that its machine answers, and nobody listens there any more.
+        """
         super().__init__(why)
         self.surely = surely
+        self.ended = ended
 
 
 class OutdatedAttempt(Exception):

@@ -252,14 +252,15 @@ class Member:
 
     async def _looked_at(self, node: str, about: str) -> dict[str, Any]:
         view: dict[str, Any] = {
-            "name": node, "address": json.loads(about)["address"], "reached": True, "reason": "", "version": None,
+            "name": node, "address": json.loads(about)["address"], "reached": True, "ended": False, "reason": "",
+            "version": None,
             "state": None, "uptime": None, "sessions": None, "sessions_detached": None, "lease_remaining": None,
             "directory": None, "directory_latency": None,
         }  # fmt: skip
         try:
             told = self._describe() if node == self._node.name else await self._client.describe(node)
         except PeerUnreachable as error:
-            return {**view, "reached": False, "reason": str(error)}
+            return {**view, "reached": False, "ended": error.ended, "reason": str(error)}
         return {
             **view, "version": told.version, "state": told.state, "uptime": told.uptime, "sessions": told.sessions,
             "sessions_detached": told.sessions_detached, "lease_remaining": told.lease_remaining,

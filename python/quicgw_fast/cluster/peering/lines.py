@@ -46,6 +46,10 @@ _NO_CONNECTION: Final = "failed to connect to all addresses; last error: "
 """Of gRPC's own words those for a call that no connection was found for (of 1.85; a test provokes them)."""
 
 
+_REFUSED: Final = "Connection refused"
+"""In them, where the machine answered that nobody listens there."""
+
+
 class NodeLines:
     """Calls other nodes by their names."""
 
@@ -71,7 +75,8 @@ class NodeLines:
             return await call(request, timeout=within, metadata=(*self._access.shown(), (MEANT, node)))
         except grpc.aio.AioRpcError as error:
             told = error.details() or error.code().name
-            raise PeerUnreachable(f"{node}: {told}", surely=_not_taken(error.code(), told)) from error
+            surely, ended = _not_taken(error.code(), told), _ended(told)
+            raise PeerUnreachable(f"{node}: {told}", surely=surely, ended=ended) from error
         except asyncio.CancelledError as error:
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
@@ -99,6 +104,10 @@ class NodeLines:
             if node not in self._open:  # opened while this one was asked for
                 self._open[node] = self._access.channel(address, _OPTIONS)
         return self._open[node]
+
+
+def _ended(told: str) -> bool:
+    return told.startswith(NO_MORE) or (told.startswith(_NO_CONNECTION) and _REFUSED in told)
 
 
 def _not_taken(status: grpc.StatusCode, told: str) -> bool:

@@ -25,9 +25,11 @@ class NodeView(TypedDict):
     address: str
     """Where the other nodes reach it."""
     reached: bool
-    """Whether it answered; what follows is null if it did not."""
+    """Whether it answered; from ``version`` on all is null if it did not."""
+    ended: bool
+    """Whether its process is no more, as its machine says."""
     reason: str
-    """Why it did not; empty otherwise."""
+    """Why it did not answer; empty otherwise."""
     version: str | None
     state: str | None
     """``serving`` or ``draining``."""

@@ -100,7 +100,7 @@ async def _drained(of_all: Drains, named: str) -> Response:
     try:
         drained = await of_all.drain(named)
     except NoSuchNode as error:
-        return failed(404, "NOT_FOUND", error, "GET /cluster lists them")
+        return failed(404, "NOT_FOUND", error, "quicgw cluster status lists them (GET /cluster)")
     except SeveralNodes as error:
         return failed(409, "SEVERAL", error, "write the full name of one")
     if not drained.nodes and drained.unreached:
