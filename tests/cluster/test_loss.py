@@ -90,7 +90,7 @@ async def test_a_directory_that_forgets_everything_while_it_runs_is_found_out(
     assert one.node.placement.may_act("alice")
     async with asyncio.timeout(10 * LEASE):  # it is told of the gid, too
         while (await told(two.node.placement.find("gid", "friends"))).nodes != (one.node.name,):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # the directory tells nobody what it is told
     await come_in_time(two, "alice")
     assert two.sessions["alice"] == ("s1", b"s1")
 

@@ -64,7 +64,7 @@ async def test_what_is_given_away_while_it_is_confirmed_is_found_until_somebody_
     await until(lambda: not one.node.telling.under_way)
     (claim,) = one.node.claims.of("alice")
     confirming = asyncio.ensure_future(one.node._confirming.one(claim))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it has begun
     assert one.gives("alice", claim.generation, claim.generation + 1, ()) == [b"s1"]  # to whom does not hear it
     assert not await confirming
     await until(lambda: not one.node.telling.under_way)

@@ -132,7 +132,7 @@ async def test_what_it_names_is_taken_though_nobody_comes_for_it(heir: Heir, cap
     heir.inheriting.take_all(["alice", "bobby", "carol"])
     async with asyncio.timeout(10):
         while heir.predecessor.confirmed != ["bobby"] or not heir.inheriting.had("carol"):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # nobody waits for what is named, so nobody is told
     assert heir.arrived == ["bobby"]
     (line,) = [record for record in caplog.records if record.getMessage() == "session not inherited"]
     assert (line.__dict__["openid"], "field 99 is new" in line.__dict__["reason"]) == ("alice", True)

@@ -86,7 +86,7 @@ class ToMany:
             try:
                 for at in range(0, len(receivers), SLICE):
                     if at:
-                        await asyncio.sleep(0)
+                        await asyncio.sleep(0)  # others have their turn
                     self._serve(notify, receivers[at : at + SLICE], reached)
                     self._spreads.served(receivers[at : at + SLICE])
             finally:

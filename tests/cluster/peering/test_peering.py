@@ -259,7 +259,7 @@ async def test_a_node_whose_line_breaks_off_may_have_done_what_it_was_asked_for(
         asking = asyncio.create_task(node.push(OTHER, a_push("alice")))
         async with asyncio.timeout(20):
             while not desk.carried():
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # a server in this loop, which is to break off with the call under way
         relay.restore()  # which ends the connection
         with pytest.raises(PeerUnreachable) as broken:
             await asking
